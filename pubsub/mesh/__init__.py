@@ -1,0 +1,1 @@
+"""Who is linked to whom: the mesh of each topic, fan-out, backoff and selection. Pure."""

@@ -1,0 +1,141 @@
+"""The rules of the mesh, each a plain function that says what to do; the router does it.
+
+    peer ── GRAFT ──► us     accepted: the link is made, nothing is sent
+    peer ◄── PRUNE ── us     refused: a backoff starts
+
+A GRAFT for a topic we are not in is ignored: an answer would let anybody list
+our topics (v1.1 §Spam Protection Measures).
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from dataclasses import dataclass
+
+from pubsub.identity.peer_id import PeerId
+from pubsub.mesh.selection import graft_candidates, other_subscribers, sample
+from pubsub.mesh.topic import Backoff, TopicState
+from pubsub.params import Params
+
+
+class Refusal(enum.Enum):
+    """Why a GRAFT is refused."""
+
+    NO_GOSSIP = "floodsub peers have no mesh"
+    BACKOFF = "the peer is in backoff"
+    FLOOD = "the peer was pruned a moment ago"
+    MESH_FULL = "the mesh is full"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rule decided for one topic."""
+
+    graft: tuple[PeerId, ...] = ()
+    prune: tuple[PeerId, ...] = ()
+
+
+def refusal(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> Refusal | None:
+    """Why `peer` may not enter the mesh of `topic`, or None if it may."""
+    if not topic.peers.get(peer, True):
+        return Refusal.NO_GOSSIP
+    backoff = topic.backoff.get(peer)
+    if backoff is not None and now < backoff.until:
+        if now - backoff.pruned_at < params.graft_flood_threshold:
+            return Refusal.FLOOD
+        return Refusal.BACKOFF
+    # The limit holds for every peer: one that may always enter can push a mesh
+    # over its bounds by grafting from many addresses.
+    if len(topic.mesh) >= params.d_high:
+        return Refusal.MESH_FULL
+    return None
+
+
+def backoff_for(
+    seconds: float, params: Params, rng: random.Random, *, now: float, ours: bool
+) -> Backoff:
+    """The backoff that a PRUNE of `seconds` starts; one sent by a peer is clamped to the limit."""
+    seconds = min(seconds, params.backoff_limit)
+    until = now + seconds
+    # One heartbeat of slack, because the peer counts from when our PRUNE reached
+    # it; jitter, so that peers pruned together do not come back together.
+    graft_after = until + params.heartbeat_interval + rng.uniform(0, params.backoff_jitter)
+    return Backoff(until, graft_after, now if ours else -1e18)
+
+
+def join(topic: TopicState, params: Params, rng: random.Random, *, now: float) -> Changes:
+    """Whom to graft on subscribing: the fan-out peers first, then others, up to D (v1.0 §JOIN)."""
+    candidates = graft_candidates(topic, now=now)
+    first = [peer for peer in candidates if peer in topic.fanout]
+    rest = [peer for peer in candidates if peer not in topic.fanout]
+    want = params.d - len(topic.mesh)
+    chosen = sample(first, want, rng)
+    chosen += sample(rest, want - len(chosen), rng)
+    return Changes(graft=tuple(chosen))
+
+
+def welcome(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> Changes:
+    """Whether to graft a peer the moment it subscribes: yes, while the mesh is short."""
+    if not topic.subscribed or len(topic.mesh) >= params.d_low:
+        return Changes()
+    backoff = topic.backoff.get(peer)
+    if not topic.peers.get(peer) or peer in topic.mesh:
+        return Changes()
+    if backoff is not None and now < backoff.graft_after:
+        return Changes()
+    return Changes(graft=(peer,))
+
+
+def balance(topic: TopicState, params: Params, rng: random.Random, *, now: float) -> Changes:
+    """The heartbeat's rule for one mesh: below D_low graft up to D, above D_high prune down to D.
+
+    v1.0 §Mesh Maintenance.
+    """
+    degree = len(topic.mesh)
+    if degree < params.d_low:
+        grafts = sample(graft_candidates(topic, now=now), params.d - degree, rng)
+        return Changes(graft=tuple(grafts))
+    if degree > params.d_high:
+        return Changes(prune=tuple(sample(list(topic.mesh), degree - params.d, rng)))
+    return Changes()
+
+
+def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
+    """Settle links that one side only holds, as a lost GRAFT or PRUNE leaves them.
+
+    A peer that forwards other authors' messages to us from outside the mesh, in
+    two heartbeats on end (so that what was merely in flight does not count),
+    has us in its mesh. It is grafted while ours is short, else pruned.
+    """
+    topic.strays = {
+        peer: topic.strays.get(peer, 0) + 1
+        for peer in topic.stray_now
+        if peer in topic.peers and peer not in topic.mesh
+    }
+    topic.stray_now = {}
+    graft: list[PeerId] = []
+    prune: list[PeerId] = []
+    for peer, beats in topic.strays.items():
+        if beats < 2:
+            continue
+        if len(topic.mesh) + len(graft) < params.d_low and (
+            refusal(topic, peer, params, now=now) is None
+        ):
+            graft.append(peer)
+        else:
+            prune.append(peer)
+    return Changes(tuple(graft), tuple(prune))
+
+
+def refill_fanout(topic: TopicState, params: Params, rng: random.Random) -> tuple[PeerId, ...]:
+    """Peers to add to the fan-out, up to D (v1.0 §Fanout Maintenance)."""
+    want = params.d - len(topic.fanout)
+    if want <= 0:
+        return ()
+    return tuple(sample(other_subscribers(topic, topic.fanout), want, rng))
+
+
+def fanout_expired(topic: TopicState, params: Params, *, now: float) -> bool:
+    """True when nothing was published to the topic for the fan-out's time to live."""
+    return bool(topic.fanout) and now - topic.last_publish > params.fanout_ttl

@@ -1,0 +1,161 @@
+"""What a peer's subscriptions and control messages change.
+
+    SUBSCRIBE   it enters the topic's record; grafted at once while our mesh is short
+    GRAFT       it has us in its mesh: we take it into ours, or answer PRUNE
+    PRUNE       it put us out: we do the same, and neither grafts during the backoff
+    IHAVE       ids we may lack: we ask for those, within limits (IWANT)
+    IWANT       ids it lacks: we send those that are still cached, within limits
+"""
+
+from __future__ import annotations
+
+from pubsub.mesh import rules
+from pubsub.mesh.rules import Refusal
+from pubsub.router.core import Core, Peer
+from pubsub.router.effects import Disconnect
+from pubsub.wire.rpc import Control, PrunedTopic
+
+MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
+"Topic names remembered for one peer, in characters (ours)."
+MAX_ASKED = 200_000
+"Ids asked for and not yet come, over all peers (ours)."
+
+GRAFT_IN_BACKOFF = 1.0
+GRAFT_FLOOD = 2.0
+"Faults; v1.1 counts the flood twice (§Spam Protection Measures)."
+
+
+def on_subscriptions(
+    core: Core, peer: Peer, entries: list[tuple[str, bool]], *, now: float
+) -> None:
+    """Note what a peer joined and left."""
+    for name, joined in entries:
+        if not joined:
+            topic = core.topics.get(name)
+            if topic is not None:
+                core.leave(peer, topic)
+        elif name not in peer.topics:
+            if not _may_join(core, peer, name):
+                core.drops["subscription_refused"] += 1
+                continue
+            topic = core.topic(name)
+            core.join(peer, topic)
+            core.apply(topic, rules.welcome(topic, peer.id, core.params, now=now), now=now)
+
+
+def _may_join(core: Core, peer: Peer, name: str) -> bool:
+    return (
+        0 < len(name) <= core.params.max_topic_length
+        and len(peer.topics) < core.params.max_topics_per_peer
+        and peer.topic_bytes + len(name) <= MAX_TOPIC_BYTES_PER_PEER
+        and core.may_know(peer.id, name)
+    )
+
+
+def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
+    """Take in control, in go's order: what is offered and asked for first, then the mesh."""
+    if not peer.features.gossip:
+        core.drops["control_from_floodsub"] += 1
+        return
+    if message.ihave:
+        _on_ihave(core, peer, message.ihave, now=now)
+    if message.iwant:
+        _on_iwant(core, peer, message.iwant)
+    for name in message.graft:
+        _on_graft(core, peer, name, now=now)
+    for entry in message.prune:
+        _on_prune(core, peer, entry, now=now)
+    if peer.outbox.overgrown:
+        core.effects.append(Disconnect(peer.id, "it does not read what it asks for"))
+
+
+def _on_ihave(
+    core: Core, peer: Peer, entries: list[tuple[str, list[bytes]]], *, now: float
+) -> None:
+    params = core.params
+    peer.ihave_heard += 1
+    if peer.ihave_heard > params.max_ihave_messages:
+        core.drops["ihave_flood"] += 1
+        return
+    room = min(params.max_ihave_length - peer.ids_asked, MAX_ASKED - len(core.asked))
+    wanted: dict[bytes, None] = {}
+    for name, ids in entries:
+        topic = core.topics.get(name)
+        if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
+            continue
+        for message_id in ids[: params.max_ihave_length]:
+            if message_id not in core.seen and core.asked.get(message_id, now) <= now:
+                wanted[message_id] = None
+    # Under a flood, which ids are asked for must not be the peer's choice (v1.1
+    # §Spam Protection Measures).
+    chosen = list(wanted) if len(wanted) <= room else core.rng.sample(list(wanted), max(0, room))
+    if len(chosen) < len(wanted):
+        core.drops["iwant_budget"] += len(wanted) - len(chosen)
+    if not chosen:
+        return
+    for message_id in chosen:
+        core.asked[message_id] = now + params.iwant_followup_time
+    peer.ids_asked += len(chosen)
+    peer.asked_at = now
+    peer.outbox.iwant(chosen)
+    core.counters["iwant_sent"] += len(chosen)
+    core.tell(peer)
+
+
+def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
+    params = core.params
+    for message_id in ids:
+        if peer.ids_answered >= params.max_iwant_length:
+            core.drops["iwant_flood"] += 1
+            return
+        peer.ids_answered += 1
+        cached = core.cache.get(message_id)
+        if cached is None or not core.may_know(peer.id, cached.topic):
+            core.counters["iwant_unknown"] += 1
+            continue
+        times = cached.sent.get(peer.id, 0)
+        if times >= params.gossip_retransmission:
+            core.drops["iwant_repeated"] += 1
+            continue
+        if core.send_message(peer, cached.encoded):
+            cached.sent[peer.id] = times + 1
+            core.counters["iwant_answered"] += 1
+        else:
+            core.drops["queue_full"] += 1
+
+
+def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
+    topic = core.topics.get(name)
+    if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
+        core.drops["graft_unknown_topic"] += 1
+        return
+    core.counters["graft_received"] += 1
+    if peer.id in topic.mesh:
+        return
+    # A GRAFT can overtake the SUBSCRIBE (rust and js graft at once).
+    if name not in peer.topics and _may_join(core, peer, name):
+        core.join(peer, topic)
+    why = rules.refusal(topic, peer.id, core.params, now=now)
+    if why is None and name in peer.topics:
+        topic.mesh[peer.id] = now
+        return
+    if why is Refusal.NO_GOSSIP or why is None:
+        return
+    core.drops["graft_refused"] += 1
+    if why is Refusal.BACKOFF:
+        core.blame(peer, GRAFT_IN_BACKOFF, "GRAFT during backoff")
+    elif why is Refusal.FLOOD:
+        core.blame(peer, GRAFT_FLOOD, "a flood of GRAFT")
+    core.prune(topic, peer.id, core.params.prune_backoff, now=now)
+
+
+def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None:
+    topic = core.topics.get(entry.topic)
+    if topic is None or not topic.subscribed:
+        return
+    core.counters["prune_received"] += 1
+    topic.mesh.pop(peer.id, None)
+    seconds = core.params.prune_backoff if entry.backoff is None else float(entry.backoff)
+    topic.set_backoff(
+        peer.id, rules.backoff_for(seconds, core.params, core.rng, now=now, ours=False)
+    )

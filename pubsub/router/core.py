@@ -1,0 +1,209 @@
+"""The router's state, and the few verbs that all its rules use.
+
+One record per peer and one per topic. Rules live in the modules beside this
+one, as functions of the core, an event and the time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pubsub.identity.keys import PrivateKey
+from pubsub.identity.peer_id import PeerId, peer_id_of
+from pubsub.mesh import rules
+from pubsub.mesh.topic import TopicState
+from pubsub.params import Params, Signing
+from pubsub.router.effects import Disconnect, Effect, PeerJoined, PeerLeft, Writable
+from pubsub.router.message import (
+    Message,
+    MessageIdFunction,
+    MessageWriter,
+    from_and_seqno,
+    sha256_of_data,
+)
+from pubsub.router.message_cache import MessageCache
+from pubsub.router.outbox import Outbox
+from pubsub.router.protocols import FEATURES, Features
+from pubsub.router.seen import SeenCache
+
+MAX_FAULTS = 100.0
+"A peer with more faults than this, of late, is disconnected (ours)."
+FAULT_DECAY = 0.9
+"What is left of a peer's faults after each heartbeat (ours)."
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """All that is known of a peer."""
+
+    id: PeerId
+
+    outbound: bool
+    "We dialled it."
+
+    protocol: str
+
+    features: Features
+
+    outbox: Outbox
+
+    topics: dict[str, None] = field(default_factory=dict)
+    "What it subscribes to."
+
+    topic_bytes: int = 0
+
+    streaming: bool = False
+    "Our stream to it stood at least once."
+
+    ihave_heard: int = 0
+    "RPCs with IHAVE since the last heartbeat."
+
+    ids_asked: int = 0
+    "Ids we asked it for since the last heartbeat."
+
+    ids_answered: int = 0
+    "Ids it asked us for since the last heartbeat."
+
+    asked_at: float = -1e18
+    "When we last sent it an IWANT."
+
+    faults: float = 0.0
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Messages that left for verification together."""
+
+    messages: list[Message]
+
+
+class Core:
+    """What the rules read and change."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        params: Params,
+        *,
+        rng: random.Random,
+        first_seqno: int,
+        message_id: MessageIdFunction | None,
+        may_know: Callable[[PeerId, str], bool],
+    ) -> None:
+        signed = params.signing is Signing.STRICT
+        self.params = params
+        self.rng = rng
+        self.id = peer_id_of(key.public_key)
+        self.may_know = may_know
+        self.message_id = message_id or (from_and_seqno if signed else sha256_of_data)
+        self.writer = MessageWriter(key if signed else None, first_seqno)
+        self.peers: dict[PeerId, Peer] = {}
+        self.topics: dict[str, TopicState] = {}
+        self.seen = SeenCache(params.seen_ttl, params.seen_limit)
+        self.cache = MessageCache(
+            params.history_length, params.history_gossip, params.history_bytes
+        )
+        self.validated: dict[str, int] = {}
+        "Topics with validators, and how many of their messages wait for them."
+        self.validating: dict[bytes, Message] = {}
+        self.verifying: dict[int, Waiting] = {}
+        self.verify_count = 0
+        self.next_batch = 0
+        self.asked: dict[bytes, float] = {}
+        "Ids we sent IWANT for, and until when nobody else is asked."
+        self.effects: list[Effect] = []
+        self.deliveries: list[Message] = []
+        self.counters: Counter[str] = Counter()
+        "What happened how often, but for drops."
+        self.drops: Counter[str] = Counter()
+        "Messages and control that went nowhere, by reason."
+        self.next_heartbeat = 0.0
+
+    # Verbs
+
+    def tell(self, peer: Peer) -> None:
+        """Have the shell take what waits for `peer`."""
+        outbox = peer.outbox
+        if not outbox.flagged:
+            outbox.flagged = True
+            self.effects.append(Writable(peer.id))
+
+    def send_message(self, peer: Peer, field: bytes) -> bool:
+        """Queue a message for `peer`; False if its queue is full."""
+        outbox = peer.outbox
+        if outbox.full:
+            return False
+        outbox.message(field)
+        if not outbox.flagged:
+            outbox.flagged = True
+            self.effects.append(Writable(peer.id))
+        return True
+
+    def graft(self, topic: TopicState, peer_id: PeerId, *, now: float) -> None:
+        """Take a peer into the mesh and tell it."""
+        topic.mesh[peer_id] = now
+        peer = self.peers[peer_id]
+        peer.outbox.graft(topic.name)
+        self.counters["graft_sent"] += 1
+        self.tell(peer)
+
+    def prune(self, topic: TopicState, peer_id: PeerId, seconds: float, *, now: float) -> None:
+        """Put a peer out of the mesh (if it was in), start a backoff of `seconds` and tell it."""
+        topic.mesh.pop(peer_id, None)
+        topic.set_backoff(
+            peer_id, rules.backoff_for(seconds, self.params, self.rng, now=now, ours=True)
+        )
+        peer = self.peers[peer_id]
+        peer.outbox.prune(topic.name, round(seconds) if peer.features.backoff else None)
+        self.counters["prune_sent"] += 1
+        self.tell(peer)
+
+    def apply(self, topic: TopicState, changes: rules.Changes, *, now: float) -> None:
+        """Do what a rule decided."""
+        for peer_id in changes.prune:
+            self.prune(topic, peer_id, self.params.prune_backoff, now=now)
+        for peer_id in changes.graft:
+            self.graft(topic, peer_id, now=now)
+
+    def topic(self, name: str) -> TopicState:
+        """The record of a topic, made if need be."""
+        state = self.topics.get(name)
+        if state is None:
+            state = self.topics[name] = TopicState(name)
+        return state
+
+    def tidy(self, topic: TopicState) -> None:
+        """Drop a topic's record when it holds nothing."""
+        if topic.idle:
+            self.topics.pop(topic.name, None)
+
+    def join(self, peer: Peer, topic: TopicState) -> None:
+        """Note that a peer subscribes."""
+        if topic.add_peer(peer.id, gossip=peer.features.gossip):
+            peer.topics[topic.name] = None
+            peer.topic_bytes += len(topic.name)
+            self.effects.append(PeerJoined(topic.name, peer.id))
+
+    def leave(self, peer: Peer, topic: TopicState) -> None:
+        """Note that a peer subscribes no more."""
+        if topic.remove_peer(peer.id):
+            del peer.topics[topic.name]
+            peer.topic_bytes -= len(topic.name)
+            self.effects.append(PeerLeft(topic.name, peer.id))
+            self.tidy(topic)
+
+    def blame(self, peer: Peer, penalty: float, reason: str) -> None:
+        """Hold a fault against a peer; one with too many of late is disconnected."""
+        peer.faults += penalty
+        if peer.faults > MAX_FAULTS:
+            peer.faults = 0.0
+            self.counters["peers_expelled"] += 1
+            self.effects.append(Disconnect(peer.id, reason))
+
+    def add_peer(self, peer_id: PeerId, protocol: str, *, outbound: bool) -> Peer:
+        peer = Peer(peer_id, outbound, protocol, FEATURES[protocol], Outbox(self.params))
+        self.peers[peer_id] = peer
+        return peer

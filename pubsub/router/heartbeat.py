@@ -1,0 +1,58 @@
+"""The heartbeat: once a second, each topic's rules, then gossip, then forgetting."""
+
+from __future__ import annotations
+
+from pubsub.mesh import rules, selection
+from pubsub.router.core import FAULT_DECAY, Core
+
+
+def beat(core: Core, *, now: float) -> None:
+    """One heartbeat (v1.0 §Heartbeat)."""
+    for peer in core.peers.values():
+        peer.ihave_heard = peer.ids_asked = peer.ids_answered = 0
+        peer.faults *= FAULT_DECAY
+    for topic in list(core.topics.values()):
+        if topic.subscribed:
+            core.apply(topic, rules.one_sided(topic, core.params, now=now), now=now)
+            core.apply(topic, rules.balance(topic, core.params, core.rng, now=now), now=now)
+        elif topic.fanout:
+            if rules.fanout_expired(topic, core.params, now=now):
+                topic.fanout.clear()
+            else:
+                for peer_id in rules.refill_fanout(topic, core.params, core.rng):
+                    topic.fanout[peer_id] = None
+    _gossip(core)
+    _forget(core, now)
+    core.counters["heartbeats"] += 1
+
+
+def _gossip(core: Core) -> None:
+    """Tell some peers outside the mesh what they may have missed (IHAVE)."""
+    params = core.params
+    for name in core.cache.topics():
+        topic = core.topics.get(name)
+        if topic is None:
+            continue
+        ids = core.cache.gossip_ids(name)
+        if len(ids) > params.max_ihave_length:
+            # Each heartbeat another sample, so that together they cover more.
+            ids = core.rng.sample(ids, params.max_ihave_length)
+        for peer_id in selection.gossip_targets(
+            topic, d_lazy=params.d_lazy, factor=params.gossip_factor, rng=core.rng
+        ):
+            peer = core.peers[peer_id]
+            core.drops["gossip_queue_full"] += peer.outbox.ihave(name, ids)
+            core.counters["ihave_sent"] += len(ids)
+            core.tell(peer)
+
+
+def _forget(core: Core, now: float) -> None:
+    core.cache.shift()
+    core.seen.tick(now)
+    core.asked = {key: until for key, until in core.asked.items() if until > now}
+    # What is asked for is tracked until the follow-up time, then others may be asked.
+    for topic in list(core.topics.values()):
+        over = [peer for peer, backoff in topic.backoff.items() if backoff.graft_after <= now]
+        for peer in over:
+            del topic.backoff[peer]
+        core.tidy(topic)

@@ -1,0 +1,30 @@
+"""The versions of the protocol we speak, and what each can do. The one table of versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a peer understands, by the protocol of its stream."""
+
+    gossip: bool
+    "Meshes and gossip at all; without it the peer gets every message of its topics."
+
+    backoff: bool
+    "PRUNE says for how long (v1.1)."
+
+
+FLOODSUB = "/floodsub/1.0.0"
+GOSSIPSUB_V10 = "/meshsub/1.0.0"
+GOSSIPSUB_V11 = "/meshsub/1.1.0"
+
+FEATURES = {
+    GOSSIPSUB_V11: Features(gossip=True, backoff=True),
+    GOSSIPSUB_V10: Features(gossip=True, backoff=False),
+    FLOODSUB: Features(gossip=False, backoff=False),
+}
+
+PROTOCOLS = tuple(FEATURES)
+"Best first: the order in which they are offered."

@@ -1,0 +1,119 @@
+"""The user's verbs: subscribe, unsubscribe, publish."""
+
+from __future__ import annotations
+
+from pubsub.errors import LocalError, ParamError
+from pubsub.identity.peer_id import PeerId
+from pubsub.mesh import rules
+from pubsub.mesh.selection import other_subscribers, sample
+from pubsub.mesh.topic import TopicState
+from pubsub.router.core import Core, Peer
+from pubsub.router.effects import MustWait, Published
+from pubsub.router.events import Publish
+
+QUEUE_FULL = "its queue is full"
+
+
+def check_topic(name: str, max_length: int) -> None:
+    """Raise ParamError unless `name` may be a topic."""
+    if not name:
+        raise ParamError("a topic must have a name")
+    try:
+        length = len(name.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise ParamError("a topic must be text that UTF-8 can encode") from error
+    if length > max_length:
+        raise ParamError(f"the topic is {length} bytes long; at most {max_length}")
+
+
+def subscribe(core: Core, name: str, *, now: float) -> None:
+    """Announce the topic to every peer and build its mesh (v1.0 §JOIN)."""
+    check_topic(name, core.params.max_topic_length)
+    topic = core.topic(name)
+    if topic.subscribed:
+        return
+    topic.subscribed = True
+    for peer in core.peers.values():
+        if core.may_know(peer.id, name):
+            peer.outbox.subscription(name, joined=True)
+            core.tell(peer)
+    core.apply(topic, rules.join(topic, core.params, core.rng, now=now), now=now)
+    topic.fanout.clear()
+
+
+def unsubscribe(core: Core, name: str, *, now: float) -> None:
+    """Say goodbye: UNSUBSCRIBE to every peer, then PRUNE to the mesh (v1.0 §LEAVE)."""
+    topic = core.topics.get(name)
+    if topic is None or not topic.subscribed:
+        return
+    topic.subscribed = False
+    for peer in core.peers.values():
+        if core.may_know(peer.id, name):
+            peer.outbox.subscription(name, joined=False)
+            core.tell(peer)
+    for peer_id in list(topic.mesh):
+        core.prune(topic, peer_id, core.params.unsubscribe_backoff, now=now)
+    topic.strays.clear()
+    topic.stray_now.clear()
+    core.tidy(topic)
+
+
+def publish(core: Core, event: Publish, *, now: float) -> None:
+    """Queue a message to the mesh, or to the fan-out of a topic we do not receive.
+
+    Raises ParamError for a bad topic or too much data, LocalError for an
+    anonymous message that was already seen.
+    """
+    data = event.data
+    topic = core.topics.get(event.topic)
+    if topic is None:
+        check_topic(event.topic, core.params.max_topic_length)
+    if len(data) > core.params.max_message_size:
+        raise ParamError(
+            f"the message is {len(data)} bytes; the limit is {core.params.max_message_size} "
+            "(parameter max_message_size, which the receivers must raise as well)"
+        )
+    if topic is None:
+        topic = core.topic(event.topic)
+    targets = _targets(core, topic, now=now)
+    if event.wait:
+        full = tuple(peer.id for peer in targets if peer.outbox.full)
+        if full:
+            core.effects.append(MustWait(full))
+            return
+    message = core.writer.write(topic.name, data, core.id)
+    message.id = core.message_id(message)
+    if message.id in core.seen:
+        raise LocalError("already seen: without signatures, equal data is the same message")
+    core.seen.add(message.id)
+    core.cache.put(message.id, topic.name, message.encoded)
+    queued: list[PeerId] = []
+    skipped: dict[PeerId, str] = {}
+    for peer in targets:
+        if core.send_message(peer, message.encoded):
+            queued.append(peer.id)
+        else:
+            skipped[peer.id] = QUEUE_FULL
+            core.drops["queue_full"] += 1
+            if peer.id in topic.mesh:
+                core.prune(topic, peer.id, core.params.prune_backoff, now=now)
+    core.effects.append(Published(message, tuple(queued), skipped))
+
+
+def _targets(core: Core, topic: TopicState, *, now: float) -> list[Peer]:
+    """Who gets our message: mesh or fan-out, others up to D while it is short, floodsub peers."""
+    peers = core.peers
+    if topic.subscribed:
+        chosen = [peers[peer_id] for peer_id in topic.mesh]
+        missing = core.params.d - len(chosen)
+        if missing > 0 and len(topic.peers) > len(chosen):
+            more = sample(other_subscribers(topic, topic.mesh), missing, core.rng)
+            chosen += [peers[peer_id] for peer_id in more]
+    else:
+        topic.last_publish = now
+        for peer_id in rules.refill_fanout(topic, core.params, core.rng):
+            topic.fanout[peer_id] = None
+        chosen = [peers[peer_id] for peer_id in topic.fanout]
+    if topic.floodsub_peers:
+        chosen += [peers[peer_id] for peer_id, gossip in topic.peers.items() if not gossip]
+    return chosen

@@ -1,0 +1,226 @@
+"""From bytes to subscribers: what happens to the messages in an RPC.
+
+    decode → known topic? → size → signing policy → id → seen? → signature → seen!
+           → validators → deliver, cache, forward
+
+An id counts as seen only after its signature is good, so a forged copy that
+comes first does not suppress the true message. Each way out has its counter.
+"""
+
+from __future__ import annotations
+
+from pubsub.errors import RemoteError
+from pubsub.identity.verify import SignatureCheck, Verdict
+from pubsub.mesh.topic import TopicState
+from pubsub.params import Signing
+from pubsub.pb import rpc_pb2
+from pubsub.router import control
+from pubsub.router.core import Core, Peer, Waiting
+from pubsub.router.effects import Disconnect, Validate, Verify
+from pubsub.router.events import RpcReceived, Validation, ValidationFinished, Verified
+from pubsub.router.message import SEQNO_BYTES, Message, parse_message, signature_check
+from pubsub.wire.rpc import decode_rpc, publish_field
+
+INVALID_MESSAGE = 5.0
+"Faults for a message that its sender should have refused (ours)."
+
+
+def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
+    """Take in what a peer sent; a malformed RPC ends the connection."""
+    peer = core.peers.get(event.peer)
+    if peer is None:
+        core.drops["unknown_peer"] += len(event.frames)
+        return
+    params = core.params
+    unverified: list[Message] = []
+    checks: list[SignatureCheck] = []
+    for payload in event.frames:
+        try:
+            rpc = decode_rpc(
+                payload,
+                max_publish=params.max_publish_per_rpc,
+                max_control=params.max_control_per_rpc,
+            )
+            if rpc.subscriptions:
+                control.on_subscriptions(core, peer, rpc.subscriptions, now=now)
+            for raw in rpc.publish:
+                _on_message(core, peer, raw, unverified, checks, now=now)
+        except RemoteError as error:
+            core.drops["malformed_rpc"] += 1
+            core.effects.append(Disconnect(peer.id, str(error)))
+            break
+        if rpc.control is not None:
+            control.on_control(core, peer, rpc.control, now=now)
+    if unverified:
+        _verify(core, unverified, checks)
+
+
+def _on_message(
+    core: Core,
+    peer: Peer,
+    raw: bytes,
+    unverified: list[Message],
+    checks: list[SignatureCheck],
+    *,
+    now: float,
+) -> None:
+    parsed = parse_message(raw)
+    topic = core.topics.get(parsed.topic)
+    if topic is None or not topic.subscribed:
+        core.drops["not_subscribed"] += 1
+        return
+    data = parsed.data
+    if len(data) > core.params.max_message_size:
+        core.drops["too_large"] += 1
+        core.blame(peer, INVALID_MESSAGE, "messages over the size limit")
+        return
+    message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
+    signed = core.params.signing is Signing.STRICT
+    if not (_has_signed_form(message, parsed) if signed else _has_anonymous_form(parsed)):
+        core.drops["signing_policy"] += 1
+        core.blame(peer, INVALID_MESSAGE, "messages against the signing policy")
+        return
+    message.id = message_id = core.message_id(message)
+    if signed and peer.id not in topic.mesh:
+        _note_stray(core, topic, peer, message, now)
+    if message_id in core.seen:
+        core.counters["duplicate"] += 1
+        return
+    if message.origin == core.id:
+        # Ours, from before a restart or forged: either way we did not just send it.
+        core.drops["own_message"] += 1
+        return
+    message.encoded = publish_field(raw)
+    if not signed:
+        _accept(core, message)
+        return
+    check = signature_check(parsed)
+    if check is None:
+        core.drops["bad_signature"] += 1
+        core.blame(peer, INVALID_MESSAGE, "messages with bad signatures")
+        return
+    unverified.append(message)
+    checks.append(check)
+
+
+def _has_signed_form(message: Message, parsed: rpc_pb2.Message) -> bool:
+    return (
+        len(message.seqno_bytes) == SEQNO_BYTES
+        and bool(message.origin)
+        and bool(parsed.signature)
+    )
+
+
+def _has_anonymous_form(parsed: rpc_pb2.Message) -> bool:
+    return not (
+        parsed.HasField("author")
+        or parsed.HasField("seqno")
+        or parsed.HasField("signature")
+        or parsed.HasField("key")
+    )
+
+
+def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now: float) -> None:
+    """Note that a peer outside the mesh forwarded another's message without being asked."""
+    if (
+        message.origin != peer.id
+        and peer.features.gossip
+        and now - peer.asked_at > core.params.iwant_followup_time
+    ):
+        topic.stray_now[peer.id] = None
+
+
+def _verify(core: Core, messages: list[Message], checks: list[SignatureCheck]) -> None:
+    room = core.params.verify_pending - core.verify_count
+    if len(messages) > room:
+        core.drops["verify_queue_full"] += len(messages) - room
+        del messages[room:], checks[room:]
+    if messages:
+        batch = core.next_batch
+        core.next_batch += 1
+        core.verifying[batch] = Waiting(messages)
+        core.verify_count += len(messages)
+        core.effects.append(Verify(batch, checks))
+
+
+def on_verified(core: Core, event: Verified) -> None:
+    """Go on with the messages whose signature is good, and blame the senders of the others."""
+    waiting = core.verifying.pop(event.batch)
+    core.verify_count -= len(waiting.messages)
+    for message, verdict in zip(waiting.messages, event.verdicts, strict=True):
+        if verdict is Verdict.GOOD:
+            _accept(core, message)
+        elif verdict is Verdict.ODD:
+            core.drops["odd_key"] += 1
+        else:
+            core.drops["bad_signature"] += 1
+            sender = core.peers.get(message.received_from)
+            if sender is not None:
+                core.blame(sender, INVALID_MESSAGE, "messages with bad signatures")
+
+
+def _accept(core: Core, message: Message) -> None:
+    """Mark an authentic message as seen, and pass it to the validators if there are any."""
+    message_id = message.id
+    if message_id in core.seen:
+        core.counters["duplicate"] += 1
+        return
+    core.seen.add(message_id)
+    if core.asked:
+        core.asked.pop(message_id, None)
+    waiting = core.validated.get(message.topic)
+    if waiting is None:
+        _release(core, message)
+        return
+    params = core.params
+    if waiting >= params.validate_pending_topic or len(core.validating) >= params.validate_pending:
+        # Not held against the message: a later copy finds room, perhaps.
+        core.seen.forget(message_id)
+        core.drops["validation_queue_full"] += 1
+        return
+    core.validated[message.topic] = waiting + 1
+    core.validating[message_id] = message
+    core.effects.append(Validate(message))
+
+
+def on_validation_finished(core: Core, event: ValidationFinished) -> None:
+    """Deliver and forward what the validators accept."""
+    message = core.validating.pop(event.message_id, None)
+    if message is None:
+        return
+    if message.topic in core.validated:
+        core.validated[message.topic] -= 1
+    if event.verdict is Validation.ACCEPT:
+        _release(core, message)
+    elif event.verdict is Validation.IGNORE:
+        core.drops["ignored_by_validator"] += 1
+    else:
+        core.drops["rejected_by_validator"] += 1
+        sender = core.peers.get(message.received_from)
+        if sender is not None:
+            core.blame(sender, INVALID_MESSAGE, "messages that validators reject")
+
+
+def _release(core: Core, message: Message) -> None:
+    """Deliver to ourselves, keep for gossip, and forward along the mesh."""
+    topic = core.topics.get(message.topic)
+    if topic is None or not topic.subscribed:
+        core.drops["not_subscribed"] += 1
+        return
+    core.deliveries.append(message)
+    core.cache.put(message.id, message.topic, message.encoded)
+    sender, origin, peers = message.received_from, message.origin, core.peers
+    for peer_id in topic.mesh:
+        if peer_id != sender and peer_id != origin:
+            _forward(core, peers[peer_id], message)
+    if topic.floodsub_peers:
+        for peer_id, gossip in topic.peers.items():
+            if not gossip and peer_id != sender and peer_id != origin:
+                _forward(core, peers[peer_id], message)
+
+
+def _forward(core: Core, peer: Peer, message: Message) -> None:
+    if core.send_message(peer, message.encoded):
+        core.counters["forwarded"] += 1
+    else:
+        core.drops["queue_full"] += 1

@@ -1,0 +1,1 @@
+"""The pubsub protocol in bytes: framing and the RPC."""
