@@ -70,6 +70,9 @@ class Peer:
     asked_at: float = -1e18
     "When we last sent it an IWANT."
 
+    slow: bool = False
+    "A publisher waited for room in its queue in vain; none waits again until there is room."
+
     faults: float = 0.0
 
 

@@ -46,6 +46,8 @@ class Published:
 
     message: Message
     peers: tuple[PeerId, ...]
+    marks: tuple[int, ...]
+    "For each of `peers`: the message has left when as many messages have been taken."
     skipped: Mapping[PeerId, str]
 
 

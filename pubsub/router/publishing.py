@@ -12,6 +12,8 @@ from pubsub.router.effects import MustWait, Published
 from pubsub.router.events import Publish
 
 QUEUE_FULL = "its queue is full"
+SLOW_PEER = 2.0
+"Faults for a queue that stayed full (ours)."
 
 
 def check_topic(name: str, max_length: int) -> None:
@@ -77,7 +79,7 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
         topic = core.topic(event.topic)
     targets = _targets(core, topic, now=now)
     if event.wait:
-        full = tuple(peer.id for peer in targets if peer.outbox.full)
+        full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
         if full:
             core.effects.append(MustWait(full))
             return
@@ -88,16 +90,27 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
     queued: list[PeerId] = []
+    marks: list[int] = []
     skipped: dict[PeerId, str] = {}
     for peer in targets:
         if core.send_message(peer, message.encoded):
+            peer.slow = False
             queued.append(peer.id)
+            marks.append(peer.outbox.queued)
         else:
             skipped[peer.id] = QUEUE_FULL
-            core.drops["queue_full"] += 1
-            if peer.id in topic.mesh:
-                core.prune(topic, peer.id, core.params.prune_backoff, now=now)
-    core.effects.append(Published(message, tuple(queued), skipped))
+            _give_up(core, topic, peer, now=now)
+    core.effects.append(Published(message, tuple(queued), tuple(marks), skipped))
+
+
+def _give_up(core: Core, topic: TopicState, peer: Peer, *, now: float) -> None:
+    """Stop counting on a peer that has no room: no publisher waits for it, no mesh holds it."""
+    core.drops["queue_full"] += 1
+    if not peer.slow:
+        peer.slow = True
+        core.blame(peer, SLOW_PEER, "it reads too slowly")
+    if peer.id in topic.mesh:
+        core.prune(topic, peer.id, core.params.prune_backoff, now=now)
 
 
 def _targets(core: Core, topic: TopicState, *, now: float) -> list[Peer]:

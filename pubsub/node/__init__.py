@@ -1,0 +1,1 @@
+"""The public node: router, host and discovery, put together on trio."""

@@ -1,0 +1,110 @@
+"""`open_node`: puts host, router and node together, and takes them apart again."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from pubsub.errors import DialError, StreamError
+from pubsub.host.host import Host
+from pubsub.host.params import HostParams
+from pubsub.identity import Address, PrivateKey, parse_address
+from pubsub.node.node import Node
+from pubsub.params import Params
+from pubsub.router import Router
+from pubsub.router.message import MessageIdFunction
+
+LINGER = 2.0
+"Seconds that closing waits for queued messages to be sent (ours)."
+
+
+@asynccontextmanager
+async def open_node(
+    *,
+    listen: Sequence[str | Address] = (),
+    bootstrap: Sequence[str | Address] = (),
+    key: PrivateKey | None = None,
+    params: Params | None = None,
+    host_params: HostParams | None = None,
+    message_id: MessageIdFunction | None = None,
+    mdns: bool = False,
+) -> AsyncGenerator[Node, None]:
+    """Run a node for as long as the `async with` block lasts.
+
+    `listen`: addresses such as "/ip4/0.0.0.0/tcp/0"; none means dial only.
+    `bootstrap`: peers dialled now and again and again for as long as the node
+    lives. `key`: who we are; a new key each time by default. `message_id` must
+    be the same function in the whole network. `mdns`: find and be found on the
+    local network. Leaving the block sends what is queued, for two seconds at
+    most. Raises ParamError, in one line, for what cannot work.
+    """
+    key = key or PrivateKey.generate(os.urandom)
+    listening = [parse_address(one) if isinstance(one, str) else one for one in listen]
+    bootstrapping = [parse_address(one) if isinstance(one, str) else one for one in bootstrap]
+    host = Host(key, params=host_params or HostParams())
+    router = Router(
+        key,
+        params,
+        rng=random.Random(os.urandom(16)),
+        now=trio.current_time(),
+        # Wall time in nanoseconds: a node that restarts never repeats a number.
+        first_seqno=time.time_ns(),
+        message_id=message_id,
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            node = Node(host, router, nursery)
+            try:
+                await nursery.start(host.run)
+                if listening:
+                    await host.listen(listening)
+                nursery.start_soon(node.beat)
+                _discover(node, nursery, bootstrapping, mdns=mdns)
+                yield node
+                await node.flush(LINGER)
+            finally:
+                node.close()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception in a group, or the group where there are several.
+
+    Callers write `except ParamError`, and need not know that a nursery is here.
+    """
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _discover(
+    node: Node, nursery: trio.Nursery, bootstrap: Sequence[Address], *, mdns: bool
+) -> None:
+    if bootstrap:
+        from pubsub.discovery.bootstrap import keep_connected
+
+        rng = random.Random(os.urandom(16))
+        nursery.start_soon(lambda: keep_connected(node.host, bootstrap, rng=rng))
+    if mdns:
+        from pubsub.discovery.mdns import run_mdns
+
+        def found(addresses: list[Address]) -> None:
+            nursery.start_soon(_dial_quietly, node.host, addresses)
+
+        nursery.start_soon(run_mdns, node.host, found)
+
+
+async def _dial_quietly(host: Host, addresses: Sequence[Address]) -> None:
+    """Dial a discovered peer; one that is not there is no news."""
+    try:
+        await host.connect(*addresses)
+    except (DialError, StreamError):
+        return

@@ -1,0 +1,102 @@
+"""What a subscriber holds: a bounded queue of messages, and of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, TypeVar, final
+
+from pubsub.errors import ClosedError
+from pubsub.node.channel import Channel, Overflow
+from pubsub.node.events import NodeEvent
+from pubsub.router.message import Message
+
+T = TypeVar("T")
+
+
+class _Reader(Generic[T]):
+    """Reading from a channel, with `async with`, `async for` and by hand."""
+
+    def __init__(self, channel: Channel[T], on_close: Callable[[], None]) -> None:
+        self._channel = channel
+        self._on_close = on_close
+        self.receive = channel.receive
+        self.receive_batch = channel.receive_batch
+        self.receive_nowait = channel.receive_nowait
+
+    @property
+    def lost(self) -> int:
+        """How many items were lost so far because this reader was too slow."""
+        return self._channel.lost
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be read."""
+        return len(self._channel)
+
+    def close(self) -> None:
+        """Stop receiving. What already waits can still be read. Closing twice is fine."""
+        if not self._channel.closed:
+            self._channel.close()
+            self._on_close()
+
+    async def __aenter__(self) -> _Reader[T]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> _Reader[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._channel.receive()
+        except ClosedError:
+            raise StopAsyncIteration from None
+
+
+@final
+class Subscription(_Reader[Message]):
+    """The messages of one topic, from when `Node.subscribe` was called.
+
+    Holds at most `capacity` messages; `lost` counts those that a slow reader
+    lost to the overflow policy. Own publishes are not among them.
+    """
+
+    def __init__(self, topic: str, channel: Channel[Message], on_close: Callable[[], None]) -> None:
+        super().__init__(channel, on_close)
+        self.topic = topic
+        self.offer = channel.offer
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Subscription to {self.topic!r}, {self.waiting} waiting, {self.lost} lost>"
+
+
+@final
+class EventStream(_Reader[NodeEvent]):
+    """Connected, Disconnected, PeerJoined and PeerLeft, from when `Node.events` was called."""
+
+    def __init__(self, channel: Channel[NodeEvent], on_close: Callable[[], None]) -> None:
+        super().__init__(channel, on_close)
+        self.offer = channel.offer
+
+    async def __aenter__(self) -> EventStream:
+        return self
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+
+__all__ = ["EventStream", "Overflow", "Subscription"]

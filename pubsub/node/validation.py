@@ -1,0 +1,114 @@
+"""Running the application's validators.
+
+A sync validator is called where the message is read, and is meant to be fast:
+messages of one author keep their order, and one that takes over 5 ms is
+reported once. An async validator runs in a task of its own, at most
+`concurrency` at a time for each topic, so a slow topic delays no other;
+messages may overtake each other.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import trio
+
+from pubsub.errors import ParamError
+from pubsub.router.events import Validation
+from pubsub.router.message import Message
+
+Validator: TypeAlias = Callable[[Message], "Validation | bool | Awaitable[Validation | bool]"]
+"Given a message, says whether it is good; True means ACCEPT and False REJECT."
+
+SLOW_SECONDS = 0.005
+logger = logging.getLogger("pubsub")
+
+
+def verdict_of(result: object, topic: str) -> Validation:
+    """Read a validator's answer.
+
+    Raises TypeError if it is neither a Validation nor a bool.
+    """
+    if isinstance(result, Validation):
+        return result
+    if isinstance(result, bool):
+        return Validation.ACCEPT if result else Validation.REJECT
+    raise TypeError(
+        f"the validator of {topic!r} returned {result!r}; it must be a Validation or a bool"
+    )
+
+
+class TopicValidator:
+    """One topic's validator, with its queue and its limit."""
+
+    def __init__(
+        self,
+        topic: str,
+        validator: Validator,
+        *,
+        concurrency: int,
+        timeout: float,
+        nursery: trio.Nursery,
+        finish: Callable[[Message, Validation], None],
+    ) -> None:
+        if concurrency < 1:
+            raise ParamError(f"concurrency must be at least 1, not {concurrency}")
+        if timeout <= 0:
+            raise ParamError(f"timeout must be above 0, not {timeout:g}")
+        self._topic = topic
+        self._validator = validator
+        self._is_async = inspect.iscoroutinefunction(validator) or inspect.iscoroutinefunction(
+            getattr(validator, "__call__", None)  # noqa: B004 - an object may have an async __call__
+        )
+        self._room = concurrency
+        self._timeout = timeout
+        self._nursery = nursery
+        self._finish = finish
+        self._waiting: deque[Message] = deque()
+        self._reported = False
+        self.timeouts = 0
+
+    def submit(self, message: Message) -> None:
+        """Validate a message and call `finish` with the verdict, now or later."""
+        if not self._is_async:
+            started = time.perf_counter()
+            result = self._validator(message)
+            self._report_if_slow(time.perf_counter() - started)
+            self._finish(message, verdict_of(result, self._topic))
+        elif self._room > 0:
+            self._room -= 1
+            self._nursery.start_soon(self._work, message)
+        else:
+            # Bounded by the router, which counts what waits for each topic.
+            self._waiting.append(message)
+
+    async def _work(self, message: Message) -> None:
+        """Validate a message and then those that wait, until none does."""
+        while True:
+            verdict = Validation.IGNORE
+            with trio.move_on_after(self._timeout) as scope:
+                result = self._validator(message)
+                assert inspect.isawaitable(result)
+                verdict = verdict_of(await result, self._topic)
+            if scope.cancelled_caught:
+                self.timeouts += 1
+            self._finish(message, verdict)
+            if not self._waiting:
+                break
+            message = self._waiting.popleft()
+        self._room += 1
+
+    def _report_if_slow(self, seconds: float) -> None:
+        if seconds > SLOW_SECONDS and not self._reported:
+            self._reported = True
+            logger.warning(
+                "the validator of %r took %.0f ms and held up everything meanwhile; "
+                "make it faster, or async",
+                self._topic,
+                seconds * 1000,
+            )
