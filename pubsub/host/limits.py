@@ -1,0 +1,80 @@
+"""Who may come in: rates and counts that bound what strangers can make us do.
+
+Each refusal has a name, under which it is counted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pubsub.host.params import HostParams
+
+
+class TokenBucket:
+    """`burst` at once, `rate` a second after that. Time is an argument."""
+
+    __slots__ = ("_burst", "_rate", "_then", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._then = now
+
+    def take(self, now: float) -> bool:
+        """True if one more is allowed now."""
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
+        self._then = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Admission:
+    """Decides about each inbound connection before a byte is read from it."""
+
+    def __init__(self, params: HostParams, now: float) -> None:
+        self._params = params
+        self._bucket = TokenBucket(params.accept_rate, params.accept_burst, now)
+        self._by_ip: dict[str, int] = {}
+        self.handshakes = 0
+        "Inbound connections that are not secured yet."
+        self.inbound = 0
+        "Inbound connections, those included."
+
+    def refusal(self, ip: str, outbound: int, now: float) -> str | None:
+        """The name of the limit that a connection from `ip` would break, or None."""
+        params = self._params
+        if not self._bucket.take(now):
+            return "refused_accept_rate"
+        if self.handshakes >= params.max_handshakes:
+            return "refused_handshakes"
+        if self.inbound + outbound >= params.max_connections:
+            return "refused_connections"
+        if self._by_ip.get(ip, 0) >= params.max_connections_per_ip and not is_loopback(ip):
+            return "refused_per_ip"
+        return None
+
+    def entered(self, ip: str) -> None:
+        self.inbound += 1
+        self.handshakes += 1
+        self._by_ip[ip] = self._by_ip.get(ip, 0) + 1
+
+    def secured(self) -> None:
+        self.handshakes -= 1
+
+    def left(self, ip: str) -> None:
+        self.inbound -= 1
+        count = self._by_ip[ip] - 1
+        if count:
+            self._by_ip[ip] = count
+        else:
+            del self._by_ip[ip]
+
+
+def is_loopback(ip: str) -> bool:
+    """True for this machine's own addresses, also as IPv4 written in IPv6."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

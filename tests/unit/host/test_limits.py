@@ -1,0 +1,59 @@
+import pytest
+
+from pubsub.host.limits import Admission, TokenBucket, is_loopback
+from pubsub.host.params import HostParams
+
+FAR = "203.0.113.7"
+
+
+def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
+    bucket = TokenBucket(rate=2, burst=3, now=0.0)
+    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(0.4)
+    assert bucket.take(0.6)
+    assert not bucket.take(0.6)
+    assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_too_many_handshakes_are_refused_until_one_is_over() -> None:
+    admission = Admission(HostParams(max_handshakes=2), 0.0)
+    for ip in ("192.0.2.1", "192.0.2.2"):
+        assert admission.refusal(ip, 0, 0.0) is None
+        admission.entered(ip)
+    assert admission.refusal(FAR, 0, 0.0) == "refused_handshakes"
+    admission.secured()
+    assert admission.refusal(FAR, 0, 0.0) is None
+
+
+def test_outbound_connections_take_room_from_inbound_ones() -> None:
+    admission = Admission(HostParams(max_connections=3), 0.0)
+    admission.entered(FAR)
+    assert admission.refusal(FAR, 1, 0.0) is None
+    assert admission.refusal(FAR, 2, 0.0) == "refused_connections"
+
+
+def test_one_address_gets_a_share_only_but_loopback_gets_all() -> None:
+    admission = Admission(HostParams(max_connections_per_ip=2), 0.0)
+    for ip in (FAR, FAR, "127.0.0.1", "127.0.0.1"):
+        admission.entered(ip)
+        admission.secured()
+    assert admission.refusal(FAR, 0, 0.0) == "refused_per_ip"
+    assert admission.refusal("127.0.0.1", 0, 0.0) is None
+    admission.left(FAR)
+    assert admission.refusal(FAR, 0, 0.0) is None
+
+
+def test_a_flood_is_refused_by_its_rate() -> None:
+    admission = Admission(HostParams(accept_rate=1, accept_burst=2), 0.0)
+    refusals = [admission.refusal(FAR, 0, 0.0) for _ in range(3)]
+    assert refusals == [None, None, "refused_accept_rate"]
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback(ip: str) -> None:
+    assert is_loopback(ip)
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.1", "fe80::1%eth0", "::ffff:10.0.0.1", "2001:db8::1"])
+def test_not_loopback(ip: str) -> None:
+    assert not is_loopback(ip)
