@@ -28,9 +28,6 @@ class NotEnoughPeersError(LocalError):
     """Fewer peers than the caller asked for could be reached."""
 
 
-class QueueFullError(LocalError):
-    """A bounded queue of ours has no room and the caller chose not to wait."""
-
 
 class RemoteError(PubSubError):
     """A peer broke a rule of the wire."""

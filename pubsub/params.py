@@ -60,7 +60,9 @@ class Params:
     )
     prune_backoff: float = _param(60.0, "time before a pruned peer may graft again (v1.1 §Backoff)")
     unsubscribe_backoff: float = _param(10.0, "the same, after leaving a topic (v1.1 §Backoff)")
-    backoff_limit: float = _param(3600.0, "the longest backoff accepted from a peer (rust)")
+    backoff_limit: float = _param(
+        3600.0, "the longest backoff accepted from a peer (rust)", most=1e9
+    )
     backoff_jitter: float = _param(
         1.0, "random extra wait to graft after a backoff, so peers do not return at once (ours)"
     )
@@ -118,7 +120,7 @@ class Params:
     def __post_init__(self) -> None:
         for spec in fields(self):
             if spec.metadata:
-                self._check(spec.name, spec.metadata)
+                self._check(spec.name, spec.metadata, whole=isinstance(spec.default, int))
         if not self.d_low <= self.d <= self.d_high:
             raise ParamError(
                 f"d_low <= d <= d_high is required: {self.d_low}, {self.d}, {self.d_high}"
@@ -128,21 +130,30 @@ class Params:
                 "history_gossip must not exceed history_length: "
                 f"{self.history_gossip} > {self.history_length}"
             )
+        if max(self.prune_backoff, self.unsubscribe_backoff) > self.backoff_limit:
+            raise ParamError(
+                "prune_backoff and unsubscribe_backoff must not exceed backoff_limit: "
+                f"{self.prune_backoff:g}, {self.unsubscribe_backoff:g}, {self.backoff_limit:g}"
+            )
         if self.seen_ttl < self.history_length * self.heartbeat_interval:
             raise ParamError(
                 "seen_ttl must cover history_length heartbeats, or old messages come back as new: "
                 f"{self.seen_ttl:g} s < {self.history_length * self.heartbeat_interval:g} s"
             )
 
-    def _check(self, name: str, rule: Any) -> None:
+    def _check(self, name: str, rule: Any, *, whole: bool) -> None:
         value = getattr(self, name)
-        if not math.isfinite(value):
+        if whole and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ParamError(f"{name} must be a whole number, not {value!r}")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ParamError(f"{name} must be a number, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
             raise ParamError(f"{name} must be a finite number, not {value}")
         if rule["above"] is not None and value <= rule["above"]:
-            raise ParamError(f"{name} must be above {rule['above']:g}, not {value:g}")
+            raise ParamError(f"{name} must be above {rule['above']:g}, not {value}")
         if not rule["least"] <= value <= rule["most"]:
             upper = "" if math.isinf(rule["most"]) else f" and at most {rule['most']:g}"
-            raise ParamError(f"{name} must be at least {rule['least']:g}{upper}, not {value:g}")
+            raise ParamError(f"{name} must be at least {rule['least']:g}{upper}, not {value}")
 
     def replaced(self, **changes: Any) -> Params:
         """A copy with some parameters changed, checked again."""
@@ -175,8 +186,11 @@ def param_names() -> list[str]:
 def param_docs() -> list[tuple[str, str, str]]:
     """(name, default, meaning) of each parameter, for `--help` and the documentation."""
     return [
-        (spec.name, f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default),
-         spec.metadata["doc"])
+        (
+            spec.name,
+            f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default),
+            spec.metadata["doc"],
+        )
         for spec in fields(Params)
         if spec.metadata
     ]

@@ -106,7 +106,9 @@ def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
 
     A peer that forwards other authors' messages to us from outside the mesh, in
     two heartbeats on end (so that what was merely in flight does not count),
-    has us in its mesh. It is grafted while ours is short, else pruned.
+    has us in its mesh. It is grafted while ours is short, else pruned. It is told
+    again a few times, in case that is lost as well, then ever more rarely: some
+    forward by arrangement (direct peers of go) and mean no link.
     """
     topic.strays = {
         peer: topic.strays.get(peer, 0) + 1
@@ -117,7 +119,7 @@ def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
     graft: list[PeerId] = []
     prune: list[PeerId] = []
     for peer, beats in topic.strays.items():
-        if beats < 2:
+        if beats < 2 or (beats > 4 and beats & (beats - 1)):
             continue
         if len(topic.mesh) + len(graft) < params.d_low and (
             refusal(topic, peer, params, now=now) is None

@@ -79,8 +79,12 @@ class TopicState:
     def set_backoff(self, peer: PeerId, backoff: Backoff) -> None:
         """Start or lengthen a backoff; a later one never shortens an earlier one."""
         known = self.backoff.pop(peer, None)
-        if known is not None and known.until > backoff.until:
-            backoff = known
+        if known is not None:
+            backoff = Backoff(
+                max(known.until, backoff.until),
+                max(known.graft_after, backoff.graft_after),
+                max(known.pruned_at, backoff.pruned_at),
+            )
         self.backoff[peer] = backoff
         if len(self.backoff) > MAX_BACKOFFS:
             del self.backoff[next(iter(self.backoff))]

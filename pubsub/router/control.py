@@ -1,10 +1,10 @@
 """What a peer's subscriptions and control messages change.
 
-    SUBSCRIBE   it enters the topic's record; grafted at once while our mesh is short
-    GRAFT       it has us in its mesh: we take it into ours, or answer PRUNE
-    PRUNE       it put us out: we do the same, and neither grafts during the backoff
-    IHAVE       ids we may lack: we ask for those, within limits (IWANT)
-    IWANT       ids it lacks: we send those that are still cached, within limits
+SUBSCRIBE   it enters the topic's record; grafted at once while our mesh is short
+GRAFT       it has us in its mesh: we take it into ours, or answer PRUNE
+PRUNE       it put us out: we do the same, and neither grafts during the backoff
+IHAVE       ids we may lack: we ask for those, within limits (IWANT)
+IWANT       ids it lacks: we send those that are still cached, within limits
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from pubsub.mesh import rules
 from pubsub.mesh.rules import Refusal
 from pubsub.router.core import Core, Peer
-from pubsub.router.effects import Disconnect
 from pubsub.wire.rpc import Control, PrunedTopic
 
 MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
@@ -65,8 +64,6 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
         _on_graft(core, peer, name, now=now)
     for entry in message.prune:
         _on_prune(core, peer, entry, now=now)
-    if peer.outbox.overgrown:
-        core.effects.append(Disconnect(peer.id, "it does not read what it asks for"))
 
 
 def _on_ihave(
@@ -78,13 +75,14 @@ def _on_ihave(
         core.drops["ihave_flood"] += 1
         return
     room = min(params.max_ihave_length - peer.ids_asked, MAX_ASKED - len(core.asked))
+    seen = core.seen.ids
     wanted: dict[bytes, None] = {}
     for name, ids in entries:
         topic = core.topics.get(name)
         if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
             continue
         for message_id in ids[: params.max_ihave_length]:
-            if message_id not in core.seen and core.asked.get(message_id, now) <= now:
+            if message_id not in seen and core.asked.get(message_id, now) <= now:
                 wanted[message_id] = None
     # Under a flood, which ids are asked for must not be the peer's choice (v1.1
     # §Spam Protection Measures).
@@ -139,8 +137,6 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
     if why is None and name in peer.topics:
         topic.mesh[peer.id] = now
         return
-    if why is Refusal.NO_GOSSIP or why is None:
-        return
     core.drops["graft_refused"] += 1
     if why is Refusal.BACKOFF:
         core.blame(peer, GRAFT_IN_BACKOFF, "GRAFT during backoff")
@@ -155,7 +151,9 @@ def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None
         return
     core.counters["prune_received"] += 1
     topic.mesh.pop(peer.id, None)
-    seconds = core.params.prune_backoff if entry.backoff is None else float(entry.backoff)
+    peer.outbox.withdraw_graft(entry.topic)
+    # As go does, a backoff of 0 counts as none given.
+    seconds = entry.backoff or core.params.prune_backoff
     topic.set_backoff(
         peer.id, rules.backoff_for(seconds, core.params, core.rng, now=now, ours=False)
     )

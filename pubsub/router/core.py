@@ -6,6 +6,7 @@ one, as functions of the core, an event and the time.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -160,7 +161,7 @@ class Core:
             peer_id, rules.backoff_for(seconds, self.params, self.rng, now=now, ours=True)
         )
         peer = self.peers[peer_id]
-        peer.outbox.prune(topic.name, round(seconds) if peer.features.backoff else None)
+        peer.outbox.prune(topic.name, math.ceil(seconds) if peer.features.backoff else None)
         self.counters["prune_sent"] += 1
         self.tell(peer)
 
@@ -195,6 +196,7 @@ class Core:
         if topic.remove_peer(peer.id):
             del peer.topics[topic.name]
             peer.topic_bytes -= len(topic.name)
+            peer.outbox.withdraw_graft(topic.name)
             self.effects.append(PeerLeft(topic.name, peer.id))
             self.tidy(topic)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pubsub.mesh import rules, selection
 from pubsub.router.core import FAULT_DECAY, Core
+from pubsub.router.effects import Disconnect
+
+OVERGROWN = "it does not read what it is sent"
 
 
 def beat(core: Core, *, now: float) -> None:
@@ -11,6 +14,8 @@ def beat(core: Core, *, now: float) -> None:
     for peer in core.peers.values():
         peer.ihave_heard = peer.ids_asked = peer.ids_answered = 0
         peer.faults *= FAULT_DECAY
+        if peer.outbox.overgrown:
+            core.effects.append(Disconnect(peer.id, OVERGROWN))
     for topic in list(core.topics.values()):
         if topic.subscribed:
             core.apply(topic, rules.one_sided(topic, core.params, now=now), now=now)

@@ -19,9 +19,9 @@ from google.protobuf.message import DecodeError
 from pubsub.errors import RemoteError
 from pubsub.identity.keys import PrivateKey, PublicKey, cached_public_key
 from pubsub.identity.peer_id import PeerId, peer_id_from_bytes, peer_id_of
-from pubsub.identity.verify import SignatureCheck
+from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.pb import rpc_pb2
-from pubsub.wire.varint import encode_varint
+from pubsub.wire.varint import decode_varint, encode_varint
 
 SIGN_PREFIX = b"libp2p-pubsub:"
 SEQNO_BYTES = 8
@@ -81,39 +81,98 @@ def sha256_of_data(message: Message) -> bytes:
 def parse_message(raw: bytes) -> rpc_pb2.Message:
     """Decode one message.
 
-    Raises RemoteError if the bytes are not a message.
+    Raises RemoteError if the bytes are not a message; without penalty, if an
+    honest peer may have thought that they are.
     """
     try:
         return rpc_pb2.Message.FromString(raw)
     except DecodeError as error:
-        raise RemoteError("malformed message", penalty=10) from error
+        penalty = 0 if _has_group(raw) else 10
+        raise RemoteError("malformed message", penalty=penalty) from error
 
 
-def signature_check(parsed: rpc_pb2.Message) -> SignatureCheck | None:
-    """What must be verified for `parsed` to be its author's, or None if it cannot be.
+def _has_group(raw: bytes) -> bool:
+    """True if an unknown field of the obsolete group type comes before anything malformed.
+
+    Decoders disagree on these: go's accepts groups that end wrongly or are
+    nested without end, keeps them, and forwards the message.
+    """
+    offset = 0
+    try:
+        while head := decode_varint(raw, offset):
+            tag, offset = head
+            number, kind = tag >> 3, tag & 7
+            if kind == _GROUP:
+                return number > _LAST_FIELD
+            if number == 0 or kind not in _SKIP:
+                return False
+            offset = _SKIP[kind](raw, offset)
+    except (RemoteError, IndexError):
+        pass
+    return False
+
+
+def _skip_varint(raw: bytes, offset: int) -> int:
+    while raw[offset] >= 0x80:
+        offset += 1
+    return offset + 1
+
+
+def _skip_bytes(raw: bytes, offset: int) -> int:
+    found = decode_varint(raw, offset)
+    return found[0] + found[1] if found else len(raw)
+
+
+_LAST_FIELD = 6
+_GROUP = 3
+_SKIP: dict[int, Callable[[bytes, int], int]] = {
+    0: _skip_varint,
+    1: lambda raw, offset: offset + 8,
+    2: _skip_bytes,
+    5: lambda raw, offset: offset + 4,
+}
+"How to pass over a value, by protobuf's wire types."
+
+
+def signature_check(parsed: rpc_pb2.Message) -> SignatureCheck | Verdict:
+    """What must be verified for `parsed` to be its author's, or why there is nothing to verify.
 
     `parsed` loses its signature and key, which the signature does not cover.
     """
-    key = author_key(parsed.author, parsed.key)
+    has_key = parsed.HasField("key")
+    key = author_key(parsed.author, parsed.key if has_key else None)
+    if isinstance(key, Verdict):
+        return key
     signature = parsed.signature
-    if key is None or not signature:
-        return None
     parsed.ClearField("signature")
-    parsed.ClearField("key")
+    if has_key:
+        parsed.ClearField("key")
     return SignatureCheck(key, SIGN_PREFIX + parsed.SerializeToString(), signature)
 
 
 @lru_cache(maxsize=4096)
-def author_key(origin: bytes, key: bytes) -> PublicKey | None:
-    """The key of author `origin`: the attached `key` if it is his, else the one inside his id."""
+def author_key(origin: bytes, key: bytes | None) -> PublicKey | Verdict:
+    """The key of author `origin`: the attached `key` if it is his, else the one inside his id.
+
+    BAD if there is none; ODD if one of the implementations would have found one.
+    """
     try:
         author = peer_id_from_bytes(origin)
     except RemoteError:
-        return None
-    if not key:
-        return author.public_key
+        # go takes keys of any length out of an id.
+        return Verdict.ODD if origin[:1] == b"\0" else Verdict.BAD
+    inside = author.public_key
+    if key is None:
+        if inside is None:
+            return Verdict.BAD
+        # go alone accepts an id that holds its key in an unusual encoding.
+        return inside if author.matches(inside) else Verdict.ODD
     attached = cached_public_key(key)
-    return attached if attached is not None and author.matches(attached) else None
+    if attached is None:
+        # The signature does not cover `key`: anybody on the way can spoil it, and
+        # rust then takes the key inside the id and forwards the message.
+        return Verdict.BAD if inside is None else Verdict.ODD
+    return attached if author.matches(attached) else Verdict.BAD
 
 
 class MessageWriter:

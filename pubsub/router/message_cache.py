@@ -42,7 +42,9 @@ class MessageCache:
         return len(self._messages)
 
     def put(self, message_id: bytes, topic: str, encoded: bytes) -> None:
-        """Add a message to the newest window."""
+        """Add a message to the newest window, unless it is there already."""
+        if message_id in self._messages:
+            return
         self._messages[message_id] = CachedMessage(topic, encoded)
         self.bytes += len(encoded)
         window = self._windows[-1]

@@ -18,6 +18,8 @@ from pubsub.wire.framing import frame
 from pubsub.wire.rpc import Control, PrunedTopic, encode_control
 from pubsub.wire.varint import encode_varint
 
+_NOTHING = PrunedTopic("")
+
 
 class Outbox:
     """The queues of one peer.
@@ -75,14 +77,21 @@ class Outbox:
 
     # What is put in
 
-    def hello(self, topics: list[str]) -> None:
-        """Begin a new stream: a frame cut off on the old one is void; all topics are announced."""
+    def hello(self, topics: list[str]) -> int:
+        """Begin a new stream: a frame cut off on the old one is void; all topics are announced.
+
+        Returns how many messages were lost in that frame.
+        """
+        lost = int(self._tail_is_message)
         self._tail = b""
-        if self._tail_is_message:
-            self.taken += 1
-            self._tail_is_message = False
+        self._tail_is_message = False
+        self.taken += lost
         self._hello = topics
-        self._subscriptions.clear()
+        # What we left while no stream stood must still be said.
+        for topic in [topic for topic, joined in self._subscriptions.items() if joined]:
+            del self._subscriptions[topic]
+        self.flagged = False
+        return lost
 
     def subscription(self, topic: str, *, joined: bool) -> None:
         self._subscriptions[topic] = joined
@@ -92,6 +101,18 @@ class Outbox:
 
     def prune(self, topic: str, backoff: int | None) -> None:
         self._control[topic] = PrunedTopic(topic, backoff)
+
+    def withdraw_graft(self, topic: str) -> None:
+        """Take back a GRAFT that has not left yet: the peer would punish it."""
+        if self._control.get(topic, _NOTHING) is None:
+            del self._control[topic]
+
+    def withdraw_control(self) -> None:
+        """Take back all that only gossipsub peers understand."""
+        self._control.clear()
+        self._iwant.clear()
+        self._ihave.clear()
+        self._ihave_ids = 0
 
     def iwant(self, ids: list[bytes]) -> None:
         self._iwant.update(dict.fromkeys(ids))
@@ -154,9 +175,7 @@ class Outbox:
         return data
 
     def _has_control(self) -> bool:
-        return bool(
-            self._subscriptions or self._control or self._iwant or self._hello is not None
-        )
+        return bool(self._subscriptions or self._control or self._iwant or self._hello is not None)
 
     def _take_control(self, parts: list[bytes]) -> int:
         subscriptions = [(topic, True) for topic in self._hello or ()]

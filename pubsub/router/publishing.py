@@ -109,6 +109,7 @@ def _give_up(core: Core, topic: TopicState, peer: Peer, *, now: float) -> None:
     if not peer.slow:
         peer.slow = True
         core.blame(peer, SLOW_PEER, "it reads too slowly")
+    topic.fanout.pop(peer.id, None)
     if peer.id in topic.mesh:
         core.prune(topic, peer.id, core.params.prune_backoff, now=now)
 

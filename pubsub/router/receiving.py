@@ -35,6 +35,8 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
     unverified: list[Message] = []
     checks: list[SignatureCheck] = []
     for payload in event.frames:
+        if not payload:
+            continue
         try:
             rpc = decode_rpc(
                 payload,
@@ -64,7 +66,13 @@ def _on_message(
     *,
     now: float,
 ) -> None:
-    parsed = parse_message(raw)
+    try:
+        parsed = parse_message(raw)
+    except RemoteError as error:
+        if error.penalty:
+            raise
+        core.drops["odd_message"] += 1
+        return
     topic = core.topics.get(parsed.topic)
     if topic is None or not topic.subscribed:
         core.drops["not_subscribed"] += 1
@@ -76,14 +84,14 @@ def _on_message(
         return
     message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
     signed = core.params.signing is Signing.STRICT
-    if not (_has_signed_form(message, parsed) if signed else _has_anonymous_form(parsed)):
-        core.drops["signing_policy"] += 1
-        core.blame(peer, INVALID_MESSAGE, "messages against the signing policy")
+    wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
+    if wrong is not None:
+        _refuse(core, peer, wrong, "signing_policy", "messages against the signing policy")
         return
     message.id = message_id = core.message_id(message)
     if signed and peer.id not in topic.mesh:
         _note_stray(core, topic, peer, message, now)
-    if message_id in core.seen:
+    if message_id in core.seen.ids:
         core.counters["duplicate"] += 1
         return
     if message.origin == core.id:
@@ -95,29 +103,34 @@ def _on_message(
         _accept(core, message)
         return
     check = signature_check(parsed)
-    if check is None:
-        core.drops["bad_signature"] += 1
-        core.blame(peer, INVALID_MESSAGE, "messages with bad signatures")
+    if isinstance(check, Verdict):
+        _refuse(core, peer, check, "bad_signature", "messages with bad signatures")
         return
     unverified.append(message)
     checks.append(check)
 
 
-def _has_signed_form(message: Message, parsed: rpc_pb2.Message) -> bool:
-    return (
-        len(message.seqno_bytes) == SEQNO_BYTES
-        and bool(message.origin)
-        and bool(parsed.signature)
-    )
+def _not_signed(message: Message, parsed: rpc_pb2.Message) -> Verdict | None:
+    if not message.origin or not parsed.signature:
+        return Verdict.BAD
+    # go does not look at the length, and forwards what rust and we refuse.
+    return None if len(message.seqno_bytes) == SEQNO_BYTES else Verdict.ODD
 
 
-def _has_anonymous_form(parsed: rpc_pb2.Message) -> bool:
-    return not (
-        parsed.HasField("author")
-        or parsed.HasField("seqno")
-        or parsed.HasField("signature")
-        or parsed.HasField("key")
-    )
+def _not_anonymous(parsed: rpc_pb2.Message) -> Verdict | None:
+    if parsed.HasField("author") or parsed.HasField("seqno") or parsed.HasField("signature"):
+        return Verdict.BAD
+    # rust does not look at the key, which anybody on the way can add.
+    return Verdict.ODD if parsed.HasField("key") else None
+
+
+def _refuse(core: Core, peer: Peer, verdict: Verdict, drop: str, reason: str) -> None:
+    """Drop a message; its sender is blamed only if no correct peer forwards such a one."""
+    if verdict is Verdict.ODD:
+        core.drops["odd_message"] += 1
+    else:
+        core.drops[drop] += 1
+        core.blame(peer, INVALID_MESSAGE, reason)
 
 
 def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now: float) -> None:
@@ -151,7 +164,7 @@ def on_verified(core: Core, event: Verified) -> None:
         if verdict is Verdict.GOOD:
             _accept(core, message)
         elif verdict is Verdict.ODD:
-            core.drops["odd_key"] += 1
+            core.drops["odd_message"] += 1
         else:
             core.drops["bad_signature"] += 1
             sender = core.peers.get(message.received_from)
@@ -162,21 +175,22 @@ def on_verified(core: Core, event: Verified) -> None:
 def _accept(core: Core, message: Message) -> None:
     """Mark an authentic message as seen, and pass it to the validators if there are any."""
     message_id = message.id
-    if message_id in core.seen:
+    if message_id in core.seen.ids:
         core.counters["duplicate"] += 1
+        return
+    waiting = core.validated.get(message.topic)
+    params = core.params
+    if waiting is not None and (
+        waiting >= params.validate_pending_topic or len(core.validating) >= params.validate_pending
+    ):
+        # Not seen either: a later copy finds room, perhaps.
+        core.drops["validation_queue_full"] += 1
         return
     core.seen.add(message_id)
     if core.asked:
         core.asked.pop(message_id, None)
-    waiting = core.validated.get(message.topic)
     if waiting is None:
         _release(core, message)
-        return
-    params = core.params
-    if waiting >= params.validate_pending_topic or len(core.validating) >= params.validate_pending:
-        # Not held against the message: a later copy finds room, perhaps.
-        core.seen.forget(message_id)
-        core.drops["validation_queue_full"] += 1
         return
     core.validated[message.topic] = waiting + 1
     core.validating[message_id] = message
@@ -196,6 +210,10 @@ def on_validation_finished(core: Core, event: ValidationFinished) -> None:
         core.drops["ignored_by_validator"] += 1
     else:
         core.drops["rejected_by_validator"] += 1
+        if core.params.signing is Signing.NONE:
+            # An anonymous message's id need not bind its topic and content: what
+            # is wrong here may be right in the next message that has it.
+            core.seen.forget(event.message_id)
         sender = core.peers.get(message.received_from)
         if sender is not None:
             core.blame(sender, INVALID_MESSAGE, "messages that validators reject")

@@ -200,7 +200,7 @@ class Router:
             for topic in core.topics.values()
             if topic.subscribed and core.may_know(peer.id, topic.name)
         ]
-        peer.outbox.hello(topics)
+        core.drops["stream_broken"] += peer.outbox.hello(topics)
         if peer.streaming:
             # The other side may have forgotten us with the stream that broke.
             for name in topics:
@@ -216,6 +216,8 @@ class Router:
                 topic = self._core.topics[name]
                 topic.remove_peer(peer.id)
                 topic.add_peer(peer.id, gossip=features.gossip)
+        if not features.gossip:
+            peer.outbox.withdraw_control()
         peer.protocol, peer.features = protocol, features
 
     def _on_disconnected(self, event: PeerDisconnected) -> None:
@@ -233,8 +235,10 @@ class Router:
             core.tidy(topic)
 
     def _on_set_validation(self, event: SetValidation) -> None:
-        validated = self._core.validated
-        if event.validated:
-            validated.setdefault(event.topic, 0)
-        else:
-            validated.pop(event.topic, None)
+        core = self._core
+        if not event.validated:
+            core.validated.pop(event.topic, None)
+        elif event.topic not in core.validated:
+            # Some may still wait for validators that were there before.
+            waiting = sum(m.topic == event.topic for m in core.validating.values())
+            core.validated[event.topic] = waiting

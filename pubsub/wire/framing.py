@@ -9,6 +9,9 @@ from __future__ import annotations
 from pubsub.errors import RemoteError
 from pubsub.wire.varint import decode_varint, encode_varint
 
+CRUMBS = 1024
+"Pieces of one frame that are kept apart; so many are joined, for each costs more than its bytes."
+
 
 def frame(payload: bytes) -> bytes:
     """`payload` with its length in front."""
@@ -18,11 +21,12 @@ def frame(payload: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames of at most `limit` bytes."""
 
-    __slots__ = ("_have", "_need", "_parts", "limit")
+    __slots__ = ("_have", "_joined", "_need", "_parts", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._parts: list[bytes] = []
+        self._joined = 0
         self._have = 0
         self._need = 0
         # Bytes that must be there before reading on makes sense; while a large
@@ -38,9 +42,13 @@ class FrameReader:
             self._parts.append(data)
             self._have += len(data)
             if self._have < self._need:
+                if len(self._parts) - self._joined > CRUMBS:
+                    self._parts[self._joined :] = [b"".join(self._parts[self._joined :])]
+                    self._joined += 1
                 return []
             data = b"".join(self._parts)
             self._parts.clear()
+            self._joined = 0
         frames: list[bytes] = []
         offset, end = 0, len(data)
         while offset < end:

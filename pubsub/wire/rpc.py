@@ -145,7 +145,7 @@ def _entries(
         rpc.control.prune.add(topic_id=entry.topic, backoff=entry.backoff)
         yield rpc, rpc.ByteSize()
     for topic, ids in control.ihave:
-        for part in _id_parts(ids, limit - 2 * len(topic)):
+        for part in _id_parts(ids, limit - len(topic.encode())):
             rpc = rpc_pb2.RPC()
             rpc.control.ihave.add(topic_id=topic, message_ids=part)
             yield rpc, rpc.ByteSize()

@@ -1,0 +1,334 @@
+"""Dialogues with a router: what happens goes in, what it does comes out as lines of text.
+
+    dialogue >> B.subscribes("news") << ["B joined news", "B: GRAFT news"]
+
+The list is compared as a whole. What a router has to say to a peer is taken at
+once and decoded with the plain protobuf classes: one line for each thing said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pubsub.identity import PeerId, PrivateKey, peer_id_of
+from pubsub.identity.verify import check_all
+from pubsub.params import Params
+from pubsub.pb import rpc_pb2
+from pubsub.router import Router
+from pubsub.router.effects import (
+    Deliver,
+    Disconnect,
+    Effect,
+    MustWait,
+    PeerJoined,
+    PeerLeft,
+    Published,
+    Validate,
+    Verify,
+    Writable,
+)
+from pubsub.router.events import (
+    Event,
+    PeerConnected,
+    PeerDisconnected,
+    Publish,
+    RpcReceived,
+    StreamOpened,
+    TimerFired,
+    Validation,
+    ValidationFinished,
+    Verified,
+)
+from pubsub.router.message import SIGN_PREFIX, Message, MessageWriter
+from pubsub.router.protocols import GOSSIPSUB_V11
+from pubsub.wire.framing import FrameReader
+from pubsub.wire.varint import decode_varint
+
+NAMES: dict[bytes, str] = {}
+"What each peer of a dialogue is called."
+
+
+@dataclass(frozen=True)
+class Them:
+    """A peer, or an author: its key, and the events that it causes."""
+
+    name: str
+    key: PrivateKey
+
+    @property
+    def id(self) -> PeerId:
+        return peer_id_of(self.key.public_key)
+
+    def connects(self, protocol: str = GOSSIPSUB_V11) -> list[Event]:
+        return [PeerConnected(self.id, protocol, outbound=True), StreamOpened(self.id, protocol)]
+
+    def disconnects(self) -> Event:
+        return PeerDisconnected(self.id)
+
+    def says(self, *rpcs: rpc_pb2.RPC) -> Event:
+        """One RPC for each argument, received together."""
+        return RpcReceived(self.id, [rpc.SerializeToString() for rpc in rpcs])
+
+    def subscribes(self, *topics: str) -> Event:
+        return self.says(rpc(subscribe=topics))
+
+    def unsubscribes(self, *topics: str) -> Event:
+        return self.says(rpc(unsubscribe=topics))
+
+    def grafts(self, *topics: str) -> Event:
+        return self.says(rpc(graft=topics))
+
+    def prunes(self, topic: str, backoff: int | None = None) -> Event:
+        return self.says(rpc(prune=[(topic, backoff)]))
+
+    def has(self, topic: str, *ids: bytes) -> Event:
+        return self.says(rpc(ihave=[(topic, ids)]))
+
+    def wants(self, *ids: bytes) -> Event:
+        return self.says(rpc(iwant=ids))
+
+    def sends(self, *messages: bytes) -> Event:
+        return self.says(rpc(publish=messages))
+
+    def message(self, seqno: int, topic: str = "news", data: bytes = b"hello") -> bytes:
+        """A message written and signed by this author."""
+        field = MessageWriter(self.key, seqno).write(topic, data, self.id).encoded
+        _, start = decode_varint(field, 1) or (0, 0)
+        return field[start:]
+
+    def id_of(self, seqno: int) -> bytes:
+        """The id of the message that this author numbered `seqno`."""
+        return self.id + seqno.to_bytes(8, "big")
+
+
+def them(name: str) -> Them:
+    found = Them(name, PrivateKey(hashlib.sha256(name.encode()).digest()))
+    NAMES[found.id] = name
+    return found
+
+
+US = them("us")
+A, B, C, D, E, F, G = (them(letter) for letter in "ABCDEFG")
+CROWD = [them(f"P{number}") for number in range(24)]
+
+
+def rpc(
+    *,
+    subscribe: Iterable[str] = (),
+    unsubscribe: Iterable[str] = (),
+    publish: Iterable[bytes] = (),
+    ihave: Iterable[tuple[str, Iterable[bytes]]] = (),
+    iwant: Iterable[bytes] = (),
+    graft: Iterable[str] = (),
+    prune: Iterable[tuple[str, int | None]] = (),
+) -> rpc_pb2.RPC:
+    """An RPC, made with nothing but the schema."""
+    made = rpc_pb2.RPC(publish=list(publish))
+    for topic in subscribe:
+        made.subscriptions.add(subscribe=True, topic_id=topic)
+    for topic in unsubscribe:
+        made.subscriptions.add(subscribe=False, topic_id=topic)
+    for topic, ids in ihave:
+        made.control.ihave.add(topic_id=topic, message_ids=list(ids))
+    if ids := list(iwant):
+        made.control.iwant.add(message_ids=ids)
+    for topic in graft:
+        made.control.graft.add(topic_id=topic)
+    for topic, backoff in prune:
+        made.control.prune.add(topic_id=topic, backoff=backoff)
+    return made
+
+
+def signed(signer: Them, **fields: Any) -> bytes:
+    """A message with these fields, signed by `signer` over whatever they are."""
+    message = rpc_pb2.Message(**fields)
+    message.signature = signer.key.sign(SIGN_PREFIX + message.SerializeToString())
+    return message.SerializeToString()
+
+
+class Beat:
+    """The time passes up to the next heartbeat, which then happens."""
+
+
+class Late:
+    """Wraps events: signature checks are left to `Dialogue.verify`."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+
+class Dialogue:
+    """A router, what happens to it and what it does."""
+
+    def __init__(
+        self,
+        *,
+        params: Params | None = None,
+        seed: int = 0,
+        message_id: Callable[[Message], bytes] | None = None,
+        may_know: Callable[[PeerId, str], bool] | None = None,
+    ) -> None:
+        more = {} if may_know is None else {"may_know": may_know}
+        self.now = 1000.0
+        self.router = Router(
+            US.key,
+            params,
+            rng=random.Random(seed),
+            now=self.now,
+            first_seqno=1,
+            message_id=message_id,
+            **more,
+        )
+        self.did: list[str] = []
+        self.unread = False
+        self.published: list[Published] = []
+        self.delivered: list[Message] = []
+        self.waiting: list[Verify] = []
+        self._readers: dict[PeerId, FrameReader] = {}
+
+    # The script
+
+    def __rshift__(self, event: Event | Sequence[Event] | type[Beat] | Late) -> Dialogue:
+        assert not self.unread, f"nobody looked at {self.did}"
+        self.did = []
+        self.unread = True
+        if event is Beat:
+            self.now = self.router.next_deadline
+            self._handle(TimerFired())
+        elif isinstance(event, Late):
+            self._handle(event.event, late=True)
+        elif isinstance(event, Sequence):
+            for one in event:
+                self._handle(one)
+        else:
+            self._handle(event)
+        return self
+
+    def __lshift__(self, expected: Sequence[str] | str) -> Dialogue:
+        self.unread = False
+        wanted = [expected] if isinstance(expected, str) else list(expected)
+        assert self.did == wanted, f"the router did\n  {self.did}\nand should do\n  {wanted}"
+        return self
+
+    def do(self, *events: Event | Sequence[Event] | type[Beat]) -> list[str]:
+        """What leads up to the scene: everything done for all these events."""
+        everything: list[str] = []
+        for event in events:
+            self >> event
+            self.unread = False
+            everything += self.did
+        return everything
+
+    def beats(self, count: int) -> list[str]:
+        return self.do(*[Beat] * count)
+
+    def passes(self, seconds: float) -> None:
+        """Time passes, without heartbeats."""
+        self.now += seconds
+
+    def verify(self, index: int = 0) -> Event:
+        """The answer to a check that was left waiting."""
+        batch = self.waiting.pop(index)
+        return Verified(batch.batch, check_all(batch.checks))
+
+    def validated(self, message_id: bytes, verdict: Validation = Validation.ACCEPT) -> Event:
+        return ValidationFinished(message_id, verdict)
+
+    def publish(self, data: bytes = b"hello", topic: str = "news", *, wait: bool = False) -> Event:
+        return Publish(topic, data, wait)
+
+    # What can be asked
+
+    def mesh(self, topic: str = "news") -> list[str]:
+        return [NAMES[peer] for peer in self.router.mesh(topic)]
+
+    def drops(self) -> dict[str, int]:
+        return self.router.snapshot()["drops"]
+
+    def counters(self) -> dict[str, int]:
+        return self.router.snapshot()["counters"]
+
+    # Performing and rendering
+
+    def _handle(self, event: Event, *, late: bool = False) -> None:
+        for effect in self.router.handle(event, self.now):
+            if isinstance(effect, Verify) and not late:
+                self._handle(Verified(effect.batch, check_all(effect.checks)))
+            else:
+                self.did += self._lines(effect)
+
+    def _lines(self, effect: Effect) -> list[str]:
+        match effect:
+            case Writable(peer):
+                return [f"{NAMES[peer]}: {line}" for line in self.take(peer)]
+            case Deliver(messages):
+                self.delivered += messages
+                return [f"deliver {text(m.topic, m.data)}" for m in messages]
+            case Verify(_, checks):
+                self.waiting.append(effect)
+                return [f"verify {len(checks)}"]
+            case Validate(message):
+                return [f"validate {text(message.topic, message.data)}"]
+            case Published(_, peers, _, skipped):
+                self.published.append(effect)
+                lost = [f"not {NAMES[peer]}: {why}" for peer, why in skipped.items()]
+                return ["; ".join([f"published to {names(peers)}", *lost])]
+            case MustWait(peers):
+                return [f"wait for {names(peers)}"]
+            case PeerJoined(topic, peer):
+                return [f"{NAMES[peer]} joined {topic}"]
+            case PeerLeft(topic, peer):
+                return [f"{NAMES[peer]} left {topic}"]
+            case Disconnect(peer, reason):
+                return [f"disconnect {NAMES[peer]}: {reason}"]
+
+    def take(self, peer: PeerId, max_bytes: int = 1 << 20) -> list[str]:
+        """What waits for a peer, as it will read it."""
+        reader = self._readers.setdefault(peer, FrameReader(1 << 24))
+        lines: list[str] = []
+        while data := self.router.take(peer, max_bytes):
+            for frame in reader.feed(data):
+                lines += script(rpc_pb2.RPC.FromString(frame))
+        return lines
+
+
+def script(rpc: rpc_pb2.RPC) -> list[str]:
+    """What an RPC says, a line for each thing."""
+    lines = [
+        f"{'SUBSCRIBE' if entry.subscribe else 'UNSUBSCRIBE'} {entry.topic_id}"
+        for entry in rpc.subscriptions
+    ]
+    for raw in rpc.publish:
+        message = rpc_pb2.Message.FromString(raw)
+        number = message_name(message.author + message.seqno) or "anonymous"
+        lines.append(f"MESSAGE {number} {text(message.topic, message.data)}")
+    lines += [f"IHAVE {have.topic_id}: {ids(have.message_ids)}" for have in rpc.control.ihave]
+    lines += [f"IWANT {ids(want.message_ids)}" for want in rpc.control.iwant]
+    lines += [f"GRAFT {entry.topic_id}" for entry in rpc.control.graft]
+    for entry in rpc.control.prune:
+        lines.append(f"PRUNE {entry.topic_id}" + f" {entry.backoff}" * entry.HasField("backoff"))
+    return lines
+
+
+def names(peers: Iterable[PeerId]) -> str:
+    return ", ".join(NAMES[peer] for peer in peers) or "nobody"
+
+
+def ids(message_ids: Iterable[bytes]) -> str:
+    return ", ".join(map(message_name, message_ids))
+
+
+def message_name(message_id: bytes) -> str:
+    """`B7` for the message of B with number 7; otherwise the id itself."""
+    author = NAMES.get(message_id[:-8])
+    if author is None:
+        return message_id.decode("ascii", "backslashreplace")
+    return f"{author}{int.from_bytes(message_id[-8:], 'big')}"
+
+
+def text(topic: str, data: bytes) -> str:
+    return f"{topic}: {data.decode()}" if len(data) <= 40 else f"{topic}: {len(data)} bytes"
