@@ -84,7 +84,8 @@ class Channel(Generic[T]):
         """
         if self._items:
             await self._pace.checkpoint()
-        else:
+        # Another reader may have taken it meanwhile.
+        if not self._items:
             await self._wait()
         return self._items.popleft()
 
@@ -95,7 +96,7 @@ class Channel(Generic[T]):
         """
         if self._items:
             await self._pace.checkpoint(min(max_items, len(self._items)))
-        else:
+        if not self._items:
             await self._wait()
         items = self._items
         return [items.popleft() for _ in range(min(max_items, len(items)))]

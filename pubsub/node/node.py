@@ -162,6 +162,7 @@ class Node:
         result = self._publish(topic, data, wait=True)
         while isinstance(result, MustWait):
             waited = await self._wait_for_room(result.peers[0], deadline)
+            self._check_open()
             result = self._publish(topic, data, wait=waited)
         return self._receipt(result, min_peers)
 
@@ -232,11 +233,11 @@ class Node:
 
         False if that took longer than `timeout` seconds.
         """
+        await trio.lowlevel.checkpoint()
         with trio.move_on_after(timeout):
             for link in list(self._links.values()):
                 while not link.closed and not self._is_flushed(link):
                     await link.changed.park()
-            await trio.lowlevel.checkpoint()
             return True
         return False
 

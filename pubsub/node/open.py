@@ -56,6 +56,7 @@ async def open_node(
         first_seqno=time.time_ns(),
         message_id=message_id,
     )
+    failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             node = Node(host, router, nursery)
@@ -67,22 +68,39 @@ async def open_node(
                 _discover(node, nursery, bootstrapping, mdns=mdns)
                 yield node
                 await node.flush(LINGER)
+            except BaseException as error:
+                failure = error
+                raise
             finally:
                 node.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise _only(group) from None
+        failure = _only(group, failure)
+    else:
+        return
+    # Outside of the handler, which would replace the cause and the context it has.
+    raise failure
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one exception in a group, or the group where there are several.
+def _only(group: BaseExceptionGroup[BaseException], raised: BaseException | None) -> BaseException:
+    """The one exception in the nursery's group, or the group where there are several.
 
-    Callers write `except ParamError`, and need not know that a nursery is here.
+    Callers write `except ParamError`, and need not know that a nursery is here;
+    what they `raised` themselves, perhaps a group, comes out as it is.
     """
     error: BaseException = group
+    # By its leaves: trio makes a group anew when it takes a cancellation out of it.
+    if raised is not None and _leaves(raised) == _leaves(group):
+        return raised
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]
 
 
 def _discover(

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from pubsub.errors import RemoteError, StreamError
+from pubsub.errors import PubSubError, RemoteError
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity.peer_id import PeerId
@@ -86,7 +86,13 @@ class Peering:
         """Close the connections to a peer that broke a rule."""
         if peer not in self.reasons:
             self.reasons[peer] = reason
-            self._nursery.start_soon(self._host.disconnect, peer)
+            self._nursery.start_soon(self._disconnect, peer)
+
+    async def _disconnect(self, peer: PeerId) -> None:
+        # It may dial again while its connections are being closed.
+        while self._host.is_connected(peer):
+            await self._host.disconnect(peer)
+        self.reasons.pop(peer, None)
 
     # Our stream out
 
@@ -97,7 +103,7 @@ class Peering:
             while failures < MAX_ATTEMPTS:
                 try:
                     stream = await self._host.open_stream(peer, PROTOCOLS)
-                except (StreamError, RemoteError):
+                except PubSubError:
                     failures += 1
                 else:
                     started = trio.current_time()
@@ -117,6 +123,9 @@ class Peering:
         ended = trio.Event()
         link.outbound = stream
         self._owner.feed(StreamOpened(peer, stream.protocol))
+        mark = self._router.watermark(peer)
+        if mark is not None:
+            link.reopened(mark[1])
         stream.set_source(partial(self._pull, link), ended.set, on_sent=link.on_sent)
         # nim answers on the stream we opened; the others send nothing here.
         stream.set_sink(partial(self._on_data, peer, FrameReader(self._frame_limit)), ended.set)
@@ -147,24 +156,24 @@ class Peering:
         # One stream from each peer: the newer replaces the older, as in go.
         if link.inbound is not None:
             link.inbound.reset()
-        ended = trio.Event()
         link.inbound = stream
-        reader = FrameReader(self._frame_limit)
-        stream.set_sink(partial(self._on_data, stream.peer, reader), ended.set)
-        try:
-            await ended.wait()
-        finally:
-            if link.inbound is stream:
-                link.inbound = None
-            stream.reset()
+        on_data = partial(self._on_data, stream.peer, FrameReader(self._frame_limit))
+        # No task waits for the end: one that did would outlive a stream that is replaced.
+        stream.set_sink(on_data, partial(self._on_inbound_end, link, stream))
+
+    def _on_inbound_end(self, link: Link, stream: Stream) -> None:
+        if link.inbound is stream:
+            link.inbound = None
 
     def _on_data(self, peer: PeerId, reader: FrameReader, data: bytes) -> None:
+        if peer in self.reasons:
+            return
         try:
             frames = reader.feed(data)
         except RemoteError as error:
             self.expel(peer, str(error))
             return
-        if frames and peer not in self.reasons:
+        if frames:
             self._owner.feed(RpcReceived(peer, frames))
 
     # Links
@@ -187,3 +196,6 @@ class Peering:
         if link is not None:
             self._owner.feed(PeerDisconnected(peer))
             link.close()
+            # If it is still connected it must not believe that we listen.
+            if link.inbound is not None:
+                link.inbound.reset()

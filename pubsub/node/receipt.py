@@ -43,7 +43,7 @@ class Receipt:
         for link, mark in zip(self._links, self._marks, strict=True):
             while link.sent < mark and not link.closed:
                 await link.changed.park()
-            if link.sent < mark:
+            if not link.has_sent(mark):
                 gone.append(str(link.peer))
         if gone:
             raise StreamError(f"gone before the message was sent: {', '.join(gone)}")

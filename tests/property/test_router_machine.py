@@ -287,7 +287,7 @@ class RouterMachine(RuleBasedStateMachine):
         core = self.core
         assert self.settled == self.received
         assert core.verify_count == sum(len(w.messages) for w in core.verifying.values())
-        assert core.cache.bytes == sum(len(m.encoded) for m in core.cache._messages.values())
+            sum(len(m[1]) for m in self.core.cache._messages.values())
         waiting = Counter(message.topic for message in core.validating.values())
         for topic, count in core.validated.items():
             assert count == waiting[topic]
