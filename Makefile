@@ -21,7 +21,7 @@ demo: ## watch a few nodes find each other and talk
 
 test: ## run the tests (under a minute)
 	@$(SETUP) test
-	@$(RUN) -m pytest tests -q -m "not slow"
+	@$(RUN) -m pytest tests -q -n auto -m "not slow"
 
 test-slow: ## run the tests that take longer
 	@$(SETUP) test

@@ -63,9 +63,10 @@ class Clock:
 
 async def receive(args: argparse.Namespace) -> None:
     """Count messages and acknowledge them."""
-    async with pubsub.open_node(
-        listen=["/ip4/127.0.0.1/tcp/0"], params=params_for(args.sign)
-    ) as node, node.subscribe(TOPIC, capacity=4 * args.window) as messages:
+    async with (
+        pubsub.open_node(listen=["/ip4/127.0.0.1/tcp/0"], params=params_for(args.sign)) as node,
+        node.subscribe(TOPIC, capacity=4 * args.window) as messages,
+    ):
         emit({"addrs": [str(address) for address in node.addresses]})
         clock = Clock()
         seen = 0
@@ -85,26 +86,29 @@ async def receive(args: argparse.Namespace) -> None:
 
 async def send(args: argparse.Namespace) -> None:
     """Publish, never more than the window ahead of the acknowledgements."""
-    async with pubsub.open_node(params=params_for(args.sign)) as node:
-        async with node.subscribe(ACKS) as acks, trio.open_nursery() as nursery:
-            await node.connect(args.connect)
-            with trio.fail_after(20):
-                await node.wait_for_peers(TOPIC)
-            window = Window(args.window)
-            nursery.start_soon(window.follow, acks)
-            body = os.urandom(args.size - 8)
-            clock = Clock()
-            for number in range(WARM_UP + args.count):
-                if number == WARM_UP:
-                    clock.start()
-                while window.full(number):
-                    await window.opened()
-                await node.publish(TOPIC, number.to_bytes(8, "big") + body)
-            while window.acked < WARM_UP + args.count:
+    async with (
+        pubsub.open_node(params=params_for(args.sign)) as node,
+        node.subscribe(ACKS) as acks,
+        trio.open_nursery() as nursery,
+    ):
+        await node.connect(args.connect)
+        with trio.fail_after(20):
+            await node.wait_for_peers(TOPIC)
+        window = Window(args.window)
+        nursery.start_soon(window.follow, acks)
+        body = os.urandom(args.size - 8)
+        clock = Clock()
+        for number in range(WARM_UP + args.count):
+            if number == WARM_UP:
+                clock.start()
+            while window.full(number):
                 await window.opened()
-            drops = sum(node.snapshot()["drops"].values())
-            emit(clock.report("send", args.count, drops))
-            nursery.cancel_scope.cancel()
+            await node.publish(TOPIC, number.to_bytes(8, "big") + body)
+        while window.acked < WARM_UP + args.count:
+            await window.opened()
+        drops = sum(node.snapshot()["drops"].values())
+        emit(clock.report("send", args.count, drops))
+        nursery.cancel_scope.cancel()
 
 
 class Window:
@@ -156,9 +160,7 @@ def run_pair(receiver: list[str], sender: list[str]) -> tuple[dict[str, Any], di
         assert far.stdout is not None
         assert far.stdin is not None
         address = next(
-            record["addrs"][0]
-            for record in map(json.loads, far.stdout)
-            if record.get("addrs")
+            record["addrs"][0] for record in map(json.loads, far.stdout) if record.get("addrs")
         )
         near = subprocess.run(
             [*sender, "--connect", address], stdout=subprocess.PIPE, check=True, timeout=600

@@ -1,6 +1,6 @@
 """The router alone, without sockets: µs a message for publishing, receiving and forwarding.
 
-    python benchmarks/router.py [--count N] [--sign none|strict] [--profile]
+python benchmarks/router.py [--count N] [--sign none|strict] [--profile]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pubsub.router import Router
 from pubsub.router.effects import Effect, Verify
 from pubsub.router.events import (
     Event,
+    Patience,
     PeerConnected,
     Publish,
     RpcReceived,
@@ -78,7 +79,7 @@ def run(count: int, sign: str, *, subscribed: bool) -> dict[str, float]:
         now = start / 30_000
         marks = [clock()]
         for number in range(start, start + BATCH):
-            author.handle(Publish(TOPIC, number.to_bytes(8, "big") + body, wait=True), now)
+            author.handle(Publish(TOPIC, number.to_bytes(8, "big") + body, Patience.WAIT), now)
         marks.append(clock())
         data = author.take(middle.id, 1 << 20)
         marks.append(clock())

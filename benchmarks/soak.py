@@ -57,12 +57,14 @@ def resident(pid: int) -> int:
 async def watch(args: argparse.Namespace) -> int:
     common = ["--rate", str(args.rate), "--minutes", str(args.minutes), "--size", str(args.size)]
     command = [sys.executable, __file__]
-    receiver = subprocess.Popen(
+    receiver = subprocess.Popen(  # noqa: ASYNC220 - it starts in no time
         [*command, "--role", "receive", *common], stdout=subprocess.PIPE, text=True
     )
     assert receiver.stdout is not None
     address = receiver.stdout.readline().strip()
-    sender = subprocess.Popen([*command, "--role", "send", "--connect", address, *common])
+    sender = subprocess.Popen(  # noqa: ASYNC220
+        [*command, "--role", "send", "--connect", address, *common]
+    )
     start = trio.current_time()
     figures: list[tuple[int, int]] = []
     print(f"{args.rate} messages a second of {args.size} B, {args.minutes} minutes")

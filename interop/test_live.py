@@ -89,9 +89,7 @@ async def test_every_message_arrives_exactly_once(
     ):
         await peer.wait_for(lambda: peer.of("peer_joined"), "our subscription")
         await until(lambda: node.snapshot()["mesh"][TOPIC])
-        await peer.tell(
-            do="publish", count=COUNT, min=SMALLEST, max=LARGEST, interval_ms=0, seed=7
-        )
+        await peer.tell(do="publish", count=COUNT, min=SMALLEST, max=LARGEST, interval_ms=0, seed=7)
         ours = payloads(1)
         for data in ours:
             receipt = await node.publish(TOPIC, data)

@@ -28,7 +28,6 @@ class NotEnoughPeersError(LocalError):
     """Fewer peers than the caller asked for could be reached."""
 
 
-
 class RemoteError(PubSubError):
     """A peer broke a rule of the wire."""
 

@@ -17,8 +17,10 @@ from typing import TypeAlias
 import trio
 
 from pubsub.errors import ClosedError, LocalError, RemoteError, StreamError
+from pubsub.host.farewell import farewell
 from pubsub.host.liveness import Liveness
 from pubsub.host.params import HostParams
+from pubsub.host.pipe import LOST
 from pubsub.host.stream import Stream
 from pubsub.host.writer import Writer
 from pubsub.identity import Address, PeerId, PublicKey
@@ -40,8 +42,6 @@ from pubsub.transport import (
 )
 
 Handler: TypeAlias = Callable[[Stream], Awaitable[None]]
-LOST = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
-"How a socket says that it is gone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,8 @@ class HostConnection:
                 await self._read()
         finally:
             self.why = self.why or "the host was stopped"
-            await self._take_leave()
+            timeout = self._params.close_timeout
+            await farewell(self._pipe, self.writer, self._machine, timeout, gone=self._peer_gone)
             self._nursery = None
             for stream in list(self._streams.values()):
                 stream.fail(f"connection ended: {self.why}")
@@ -170,21 +171,6 @@ class HostConnection:
         """Run `task(connection)` for as long as the connection lives, at most."""
         if self._nursery is not None and not self.why:
             self._nursery.start_soon(task, self)
-
-    async def _take_leave(self) -> None:
-        """Send what is pending and a GoAway, if the socket still takes it; close the socket."""
-        with trio.CancelScope(
-            shield=True, deadline=trio.current_time() + self._params.close_timeout
-        ):
-            # A write that was cut in the middle leaves a frame that cannot be finished.
-            if not self._peer_gone and self.writer.write_began is None:
-                try:
-                    pending = self.writer.gather()
-                    self.muxer.go_away()
-                    await self._pipe.send_all(pending + self._machine.data_to_send())
-                except LOST:
-                    self._peer_gone = True
-            await trio.aclose_forcefully(self._pipe)
 
     async def _read(self) -> None:
         pipe, machine, size = self._pipe, self._machine, self._params.read_bytes
@@ -211,6 +197,8 @@ class HostConnection:
         try:
             await self.writer.run()
         except LOST as error:
+            # What the peer sent before it went may still be unread.
+            await trio.sleep(self._params.close_timeout)
             self._lost(error)
 
     def _lost(self, error: Exception) -> None:

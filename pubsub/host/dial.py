@@ -16,9 +16,9 @@ from typing import TypeAlias
 import trio
 
 from pubsub.errors import DialError, PubSubError
-from pubsub.host.connection import LOST, HostConnection
+from pubsub.host.connection import HostConnection
 from pubsub.host.params import HostParams
-from pubsub.host.pipe import SocketPipe
+from pubsub.host.pipe import LOST, SocketPipe
 from pubsub.identity import Address
 
 Upgrade: TypeAlias = Callable[[trio.abc.Stream, Address], Awaitable[HostConnection]]

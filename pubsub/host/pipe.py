@@ -10,6 +10,9 @@ import socket
 
 import trio
 
+LOST = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+"How a socket says that it is gone."
+
 
 class SocketPipe(trio.abc.Stream):
     """One connected, non-blocking socket. One reader and one writer at a time."""
@@ -79,6 +82,13 @@ class SocketPipe(trio.abc.Stream):
         if self._sock.fileno() < 0:
             return trio.ClosedResourceError("the socket is closed")
         return trio.BrokenResourceError(error.strerror or str(error))
+
+    def shutdown_write(self) -> None:
+        """End our half; the peer reads to the end of what was sent."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._broken(error) from error
 
     def close(self) -> None:
         """Close now; a task that waits on the socket gets ClosedResourceError."""

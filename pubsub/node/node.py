@@ -35,6 +35,7 @@ from pubsub.router.effects import (
 )
 from pubsub.router.events import (
     Event,
+    Patience,
     Publish,
     SetValidation,
     Subscribe,
@@ -159,30 +160,33 @@ class Node:
         if min_peers and len(self._router.peers(topic)) < min_peers:
             await self._wait_for_peers(topic, min_peers, deadline)
         await self._pace.checkpoint()
-        result = self._publish(topic, data, wait=True)
+        result = self._publish(topic, data, Patience.WAIT, min_peers)
         while isinstance(result, MustWait):
             waited = await self._wait_for_room(result.peers[0], deadline)
             self._check_open()
-            result = self._publish(topic, data, wait=waited)
+            patience = Patience.WAIT if waited else Patience.OVER
+            result = self._publish(topic, data, patience, min_peers)
         return self._receipt(result, min_peers)
 
     def publish_nowait(self, topic: str, data: bytes) -> Receipt:
         """Send a message without waiting for anything.
 
-        Peers whose queues are full are skipped, pruned and named in the
-        receipt. Raises as `publish` does.
+        Peers whose queues are full are skipped and named in the receipt.
+        Raises as `publish` does.
         """
         self._check_open()
-        result = self._publish(topic, data, wait=False)
+        result = self._publish(topic, data, Patience.NONE, 0)
         assert isinstance(result, Published)
         return self._receipt(result, 0)
 
-    def _publish(self, topic: str, data: bytes, *, wait: bool) -> Published | MustWait:
+    def _publish(
+        self, topic: str, data: bytes, patience: Patience, min_peers: int
+    ) -> Published | MustWait:
         if type(data) is not bytes:
             if not isinstance(data, bytes | bytearray | memoryview):
                 raise ParamError(f"data must be bytes, not {type(data).__name__}")
             data = bytes(data)
-        effects = self.feed(Publish(topic, data, wait))
+        effects = self.feed(Publish(topic, data, patience, min_peers))
         result = effects[-1]
         assert isinstance(result, Published | MustWait)
         return result

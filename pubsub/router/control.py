@@ -46,6 +46,7 @@ def _may_join(core: Core, peer: Peer, name: str) -> bool:
     return (
         0 < len(name) <= core.params.max_topic_length
         and len(peer.topics) < core.params.max_topics_per_peer
+        and (name in core.topics or len(core.topics) < core.params.max_topics)
         and peer.topic_bytes + len(name) <= MAX_TOPIC_BYTES_PER_PEER
         and core.may_know(peer.id, name)
     )
@@ -108,15 +109,14 @@ def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
             return
         peer.ids_answered += 1
         cached = core.cache.get(message_id)
-        if cached is None or not core.may_know(peer.id, cached.topic):
+        if cached is None or not core.may_know(peer.id, cached[0]):
             core.counters["iwant_unknown"] += 1
             continue
-        times = cached.sent.get(peer.id, 0)
-        if times >= params.gossip_retransmission:
+        if core.cache.times_sent(message_id, peer.id) >= params.gossip_retransmission:
             core.drops["iwant_repeated"] += 1
             continue
-        if core.send_message(peer, cached.encoded):
-            cached.sent[peer.id] = times + 1
+        if core.send_message(peer, cached[1]):
+            core.cache.count_sent(message_id, peer.id)
             core.counters["iwant_answered"] += 1
         else:
             core.drops["queue_full"] += 1

@@ -32,6 +32,8 @@ from pubsub.router.seen import SeenCache
 
 MAX_FAULTS = 100.0
 "A peer with more faults than this, of late, is disconnected (ours)."
+SLOW_PEER = 2.0
+"Faults for a queue that stayed full (ours)."
 FAULT_DECAY = 0.9
 "What is left of a peer's faults after each heartbeat (ours)."
 
@@ -70,6 +72,9 @@ class Peer:
 
     asked_at: float = -1e18
     "When we last sent it an IWANT."
+
+    taken_before: int = 0
+    "How many messages it had taken at the last heartbeat."
 
     slow: bool = False
     "A publisher waited for room in its queue in vain; none waits again until there is room."
@@ -207,6 +212,17 @@ class Core:
             peer.faults = 0.0
             self.counters["peers_expelled"] += 1
             self.effects.append(Disconnect(peer.id, reason))
+
+    def give_up(self, peer: Peer, *, now: float) -> None:
+        """Stop counting on a peer that has no room: no publisher waits for it, no mesh holds it."""
+        if not peer.slow:
+            peer.slow = True
+            self.blame(peer, SLOW_PEER, "it reads too slowly")
+        for name in peer.topics:
+            topic = self.topics[name]
+            topic.fanout.pop(peer.id, None)
+            if peer.id in topic.mesh:
+                self.prune(topic, peer.id, self.params.prune_backoff, now=now)
 
     def add_peer(self, peer_id: PeerId, protocol: str, *, outbound: bool) -> Peer:
         peer = Peer(peer_id, outbound, protocol, FEATURES[protocol], Outbox(self.params))

@@ -24,6 +24,19 @@ class Validation(enum.Enum):
     "Drop it; nobody is to blame."
 
 
+class Patience(enum.Enum):
+    """What to do for peers whose queue has no room for a publish."""
+
+    NONE = "none"
+    "Skip them; the caller chose not to wait, and they are not to blame."
+
+    WAIT = "wait"
+    "Do nothing and answer `MustWait`, unless they were given up before."
+
+    OVER = "over"
+    "Give them up: skip them, put them out of the mesh, hold it against them."
+
+
 @dataclass(frozen=True, slots=True)
 class PeerConnected:
     """A pubsub stream with a peer stands, in either direction."""
@@ -98,8 +111,9 @@ class Publish:
 
     topic: str
     data: bytes
-    wait: bool = False
-    "Where a target's queue is full: do nothing and answer `MustWait`."
+    patience: Patience = Patience.NONE
+    min_peers: int = 0
+    "Raise NotEnoughPeersError if it would go to fewer; aim at as many if they are more than D."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,13 @@ def beat(core: Core, *, now: float) -> None:
     for peer in core.peers.values():
         peer.ihave_heard = peer.ids_asked = peer.ids_answered = 0
         peer.faults *= FAULT_DECAY
-        if peer.outbox.overgrown:
+        outbox = peer.outbox
+        if outbox.overgrown:
             core.effects.append(Disconnect(peer.id, OVERGROWN))
+        elif outbox.full and outbox.taken == peer.taken_before:
+            # Nobody may be waiting to publish, and what we forward is lost on it.
+            core.give_up(peer, now=now)
+        peer.taken_before = outbox.taken
     for topic in list(core.topics.values()):
         if topic.subscribed:
             core.apply(topic, rules.one_sided(topic, core.params, now=now), now=now)

@@ -7,22 +7,8 @@ newest are told about. Bounded by bytes as well; what goes early is counted.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 from pubsub.identity.peer_id import PeerId
-
-
-@dataclass(slots=True)
-class CachedMessage:
-    """A message ready to be sent again."""
-
-    topic: str
-
-    encoded: bytes
-    "The message as a field of an RPC."
-
-    sent: dict[PeerId, int] = field(default_factory=dict)
-    "How often each peer was answered."
 
 
 class MessageCache:
@@ -32,7 +18,9 @@ class MessageCache:
         self._length = length
         self._gossip = gossip
         self._max_bytes = max_bytes
-        self._messages: dict[bytes, CachedMessage] = {}
+        self._messages: dict[bytes, tuple[str, bytes]] = {}
+        # Plain tuples of texts and bytes: the garbage collector need not visit them.
+        self._sent: dict[bytes, dict[PeerId, int]] = {}
         self._windows: deque[dict[str, deque[bytes]]] = deque([{}])
         self.bytes = 0
         self.evicted = 0
@@ -45,7 +33,7 @@ class MessageCache:
         """Add a message to the newest window, unless it is there already."""
         if message_id in self._messages:
             return
-        self._messages[message_id] = CachedMessage(topic, encoded)
+        self._messages[message_id] = (topic, encoded)
         self.bytes += len(encoded)
         window = self._windows[-1]
         ids = window.get(topic)
@@ -55,8 +43,18 @@ class MessageCache:
         if self.bytes > self._max_bytes:
             self._evict()
 
-    def get(self, message_id: bytes) -> CachedMessage | None:
+    def get(self, message_id: bytes) -> tuple[str, bytes] | None:
+        """The topic of a message, and the message as a field of an RPC."""
         return self._messages.get(message_id)
+
+    def times_sent(self, message_id: bytes, peer: PeerId) -> int:
+        """How often `peer` was sent the message because it asked."""
+        return self._sent.get(message_id, {}).get(peer, 0)
+
+    def count_sent(self, message_id: bytes, peer: PeerId) -> None:
+        """Note that `peer` was sent a cached message because it asked."""
+        times = self._sent.setdefault(message_id, {})
+        times[peer] = times.get(peer, 0) + 1
 
     def topics(self) -> list[str]:
         """Topics with messages in the windows that are told about."""
@@ -94,7 +92,8 @@ class MessageCache:
     def _remove(self, message_id: bytes) -> None:
         message = self._messages.pop(message_id, None)
         if message is not None:
-            self.bytes -= len(message.encoded)
+            self.bytes -= len(message[1])
+            self._sent.pop(message_id, None)
 
     def recent(self, count: int) -> list[tuple[str, bytes]]:
         """(topic, id) of the newest messages, newest last."""

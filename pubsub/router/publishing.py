@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pubsub.errors import LocalError, ParamError
+from collections.abc import Mapping
+
+from pubsub.errors import LocalError, NotEnoughPeersError, ParamError
 from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import rules
 from pubsub.mesh.selection import other_subscribers, sample
 from pubsub.mesh.topic import TopicState
 from pubsub.router.core import Core, Peer
 from pubsub.router.effects import MustWait, Published
-from pubsub.router.events import Publish
+from pubsub.router.events import Patience, Publish
 
 QUEUE_FULL = "its queue is full"
-SLOW_PEER = 2.0
-"Faults for a queue that stayed full (ours)."
 
 
 def check_topic(name: str, max_length: int) -> None:
@@ -64,7 +64,8 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     """Queue a message to the mesh, or to the fan-out of a topic we do not receive.
 
     Raises ParamError for a bad topic or too much data, LocalError for an
-    anonymous message that was already seen.
+    anonymous message that was already seen, NotEnoughPeersError if there are
+    fewer peers than asked for; then nothing was sent.
     """
     data = event.data
     topic = core.topics.get(event.topic)
@@ -77,8 +78,13 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
         )
     if topic is None:
         topic = core.topic(event.topic)
-    targets = _targets(core, topic, now=now)
-    if event.wait:
+    targets = _targets(core, topic, max(core.params.d, event.min_peers), now=now)
+    if len(targets) < event.min_peers:
+        core.tidy(topic)
+        raise NotEnoughPeersError(
+            f"{len(targets)} peers would get it, where {event.min_peers} were asked for"
+        )
+    if event.patience is Patience.WAIT:
         full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
         if full:
             core.effects.append(MustWait(full))
@@ -99,35 +105,28 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
             marks.append(peer.outbox.queued)
         else:
             skipped[peer.id] = QUEUE_FULL
-            _give_up(core, topic, peer, now=now)
+            core.drops["queue_full"] += 1
+            if event.patience is Patience.OVER:
+                core.give_up(peer, now=now)
     core.effects.append(Published(message, tuple(queued), tuple(marks), skipped))
 
 
-def _give_up(core: Core, topic: TopicState, peer: Peer, *, now: float) -> None:
-    """Stop counting on a peer that has no room: no publisher waits for it, no mesh holds it."""
-    core.drops["queue_full"] += 1
-    if not peer.slow:
-        peer.slow = True
-        core.blame(peer, SLOW_PEER, "it reads too slowly")
-    topic.fanout.pop(peer.id, None)
-    if peer.id in topic.mesh:
-        core.prune(topic, peer.id, core.params.prune_backoff, now=now)
-
-
-def _targets(core: Core, topic: TopicState, *, now: float) -> list[Peer]:
-    """Who gets our message: mesh or fan-out, others up to D while it is short, floodsub peers."""
+def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Peer]:
+    """Who gets our message: mesh or fan-out, others while it is short of `want`, floodsub peers."""
     peers = core.peers
     if topic.subscribed:
-        chosen = [peers[peer_id] for peer_id in topic.mesh]
-        missing = core.params.d - len(chosen)
-        if missing > 0 and len(topic.peers) > len(chosen):
-            more = sample(other_subscribers(topic, topic.mesh), missing, core.rng)
-            chosen += [peers[peer_id] for peer_id in more]
+        linked: Mapping[PeerId, object] = topic.mesh
     else:
         topic.last_publish = now
-        for peer_id in rules.refill_fanout(topic, core.params, core.rng):
-            topic.fanout[peer_id] = None
-        chosen = [peers[peer_id] for peer_id in topic.fanout]
+        if len(topic.fanout) < core.params.d and len(topic.peers) > len(topic.fanout):
+            for peer_id in rules.refill_fanout(topic, core.params, core.rng):
+                topic.fanout[peer_id] = None
+        linked = topic.fanout
+    chosen = [peers[peer_id] for peer_id in linked]
+    missing = want - len(chosen)
+    if missing > 0 and len(topic.peers) > len(chosen):
+        more = sample(other_subscribers(topic, linked), missing, core.rng)
+        chosen += [peers[peer_id] for peer_id in more]
     if topic.floodsub_peers:
         chosen += [peers[peer_id] for peer_id, gossip in topic.peers.items() if not gossip]
     return chosen

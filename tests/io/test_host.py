@@ -305,6 +305,7 @@ async def test_a_peer_is_there_until_its_last_connection_ends() -> None:
         assert await a.host.ping(b.id) > 0
         second.close("enough")
         await b.log.seen("disconnected")
+        await a.log.seen("disconnected")
         assert (a.log.count("connected"), a.log.count("disconnected")) == (1, 1)
 
 

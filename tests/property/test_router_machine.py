@@ -19,6 +19,7 @@ from pubsub.router import Router
 from pubsub.router.effects import Deliver, MustWait, Published, Validate, Verify
 from pubsub.router.events import (
     Event,
+    Patience,
     PeerConnected,
     Publish,
     RpcReceived,
@@ -196,15 +197,15 @@ class RouterMachine(RuleBasedStateMachine):
     def unsubscribes(self, topic: str) -> None:
         self.handle(Unsubscribe(topic))
 
-    @rule(topic=TOPICS, data=st.binary(max_size=60), wait=st.booleans())
-    def publishes(self, topic: str, data: bytes, wait: bool) -> None:
+    @rule(topic=TOPICS, data=st.binary(max_size=60), patience=st.sampled_from(Patience))
+    def publishes(self, topic: str, data: bytes, patience: Patience) -> None:
         try:
-            effects = self.router.handle(Publish(topic, data, wait), self.now)
+            effects = self.router.handle(Publish(topic, data, patience), self.now)
         except LocalError:
             return
         (receipt,) = [e for e in effects if isinstance(e, Published | MustWait)]
         if isinstance(receipt, MustWait):
-            assert wait
+            assert patience is Patience.WAIT
             assert all(self.router.is_full(peer) for peer in receipt.peers)
             return
         assert set(receipt.peers).isdisjoint(receipt.skipped)
@@ -287,7 +288,7 @@ class RouterMachine(RuleBasedStateMachine):
         core = self.core
         assert self.settled == self.received
         assert core.verify_count == sum(len(w.messages) for w in core.verifying.values())
-            sum(len(m[1]) for m in self.core.cache._messages.values())
+        assert core.cache.bytes == sum(len(m[1]) for m in core.cache._messages.values())
         waiting = Counter(message.topic for message in core.validating.values())
         for topic, count in core.validated.items():
             assert count == waiting[topic]

@@ -33,6 +33,7 @@ from pubsub.router.effects import (
 )
 from pubsub.router.events import (
     Event,
+    Patience,
     PeerConnected,
     PeerDisconnected,
     Publish,
@@ -238,8 +239,15 @@ class Dialogue:
     def validated(self, message_id: bytes, verdict: Validation = Validation.ACCEPT) -> Event:
         return ValidationFinished(message_id, verdict)
 
-    def publish(self, data: bytes = b"hello", topic: str = "news", *, wait: bool = False) -> Event:
-        return Publish(topic, data, wait)
+    def publish(
+        self,
+        data: bytes = b"hello",
+        topic: str = "news",
+        *,
+        patience: Patience = Patience.NONE,
+        min_peers: int = 0,
+    ) -> Event:
+        return Publish(topic, data, patience, min_peers)
 
     # What can be asked
 

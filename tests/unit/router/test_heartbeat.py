@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pubsub.params import Params
-from pubsub.router.events import Subscribe
+from pubsub.router.events import Subscribe, TimerFired
 from pubsub.router.protocols import FLOODSUB
 from tests.unit.router.dialogue import CROWD, A, B, Beat, C, D, Dialogue, Them
 
@@ -158,3 +158,17 @@ def test_what_is_asked_for_is_forgotten_after_the_follow_up_time() -> None:
     assert len(dialogue.router._core.asked) == 1
     dialogue.beats(4)
     assert dialogue.router._core.asked == {}
+
+
+def test_a_member_that_takes_nothing_for_a_heartbeat_is_put_out() -> None:
+    dialogue = Dialogue(params=Params(queue_messages=2))
+    dialogue.do(Subscribe("news"))
+    for peer in (A, B):
+        dialogue.do(peer.connects(), peer.subscribes("news"))
+    for _ in range(3):
+        dialogue.router.handle(dialogue.publish(), dialogue.now)
+        dialogue.take(A.id)
+    assert dialogue.router.is_full(B.id)
+    dialogue.router.handle(TimerFired(), dialogue.router.next_deadline)
+    assert dialogue.mesh() == ["A"]
+    assert dialogue.take(B.id)[0] == "PRUNE news 60"

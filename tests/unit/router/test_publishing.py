@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pubsub.errors import LocalError
+from pubsub.errors import LocalError, NotEnoughPeersError
 from pubsub.params import Params, Signing
 from pubsub.pb import rpc_pb2
-from pubsub.router.events import Subscribe, Unsubscribe
+from pubsub.router.events import Patience, Subscribe, Unsubscribe
 from pubsub.router.protocols import FLOODSUB, GOSSIPSUB_V10
 from tests.unit.router.dialogue import CROWD, US, A, B, Beat, C, Dialogue
 
@@ -131,12 +131,12 @@ def full_queue() -> Dialogue:
 def test_a_publisher_that_waits_is_told_for_whom_and_nothing_is_sent() -> None:
     dialogue = full_queue()
     before = dialogue.router.watermark(A.id)
-    dialogue >> dialogue.publish(wait=True) << "wait for B"
+    dialogue >> dialogue.publish(patience=Patience.WAIT) << "wait for B"
     assert dialogue.router.watermark(A.id) == before
     dialogue.take(B.id)
     (
         dialogue
-        >> dialogue.publish(wait=True)
+        >> dialogue.publish(patience=Patience.WAIT)
         << [
             "A: MESSAGE us2 news: hello",
             "B: MESSAGE us2 news: hello",
@@ -147,28 +147,48 @@ def test_a_publisher_that_waits_is_told_for_whom_and_nothing_is_sent() -> None:
 
 def test_a_publisher_that_waits_no_more_skips_the_peer_and_says_so() -> None:
     dialogue = full_queue()
-    lines = dialogue.do(dialogue.publish())
+    lines = dialogue.do(dialogue.publish(patience=Patience.OVER))
     assert lines == ["A: MESSAGE us2 news: hello", "published to A; not B: its queue is full"]
     assert dialogue.mesh() == ["A"]
     assert dialogue.drops() == {"queue_full": 1}
     assert dialogue.take(B.id) == ["PRUNE news 60", "MESSAGE us1 news: hello"]
 
 
+def test_a_publisher_that_never_waited_blames_nobody() -> None:
+    dialogue = full_queue()
+    lines = dialogue.do(dialogue.publish())
+    assert lines == ["A: MESSAGE us2 news: hello", "published to A; not B: its queue is full"]
+    assert dialogue.mesh() == ["A", "B"]
+    assert dialogue.router.snapshot()["scores"][str(B.id)] == 0
+    assert dialogue.drops() == {"queue_full": 1}
+
+
+@pytest.mark.parametrize("wanted", [3, 8])
+def test_a_publisher_can_ask_for_a_number_of_peers(wanted: int) -> None:
+    dialogue = Dialogue()
+    crowd(dialogue, 8)
+    lines = dialogue.do(dialogue.publish(min_peers=wanted))
+    assert len(dialogue.published[0].peers) == max(6, wanted), lines
+    with pytest.raises(NotEnoughPeersError, match="8 peers would get it, where 9"):
+        dialogue.do(dialogue.publish(min_peers=9))
+    assert len(dialogue.published) == 1
+
+
 def test_a_peer_that_was_given_up_holds_up_nobody_until_it_reads_again() -> None:
     dialogue = full_queue()
-    dialogue.do(dialogue.publish())
-    lines = dialogue.do(dialogue.publish(wait=True))
+    dialogue.do(dialogue.publish(patience=Patience.OVER))
+    lines = dialogue.do(dialogue.publish(patience=Patience.WAIT))
     assert lines[-1] == "published to A; not B: its queue is full"
     dialogue.take(B.id)
     # It is out of the mesh, but D peers are served while the mesh is short.
-    assert dialogue.do(dialogue.publish(wait=True))[-1] == "published to A, B"
+    assert dialogue.do(dialogue.publish(patience=Patience.WAIT))[-1] == "published to A, B"
 
 
 def test_a_peer_without_room_loses_its_place_in_the_fanout() -> None:
     dialogue = Dialogue(params=Params(d=1, d_low=1, queue_messages=1))
     dialogue.do(A.connects(), B.connects(), A.subscribes("news"))
     dialogue.router.handle(dialogue.publish(), dialogue.now)
-    dialogue.do(B.subscribes("news"), dialogue.publish())
+    dialogue.do(B.subscribes("news"), dialogue.publish(patience=Patience.OVER))
     assert dialogue.router.snapshot()["fanout"] == {}
 
 

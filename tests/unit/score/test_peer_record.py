@@ -38,9 +38,7 @@ def test_v11_p1_counts_whole_quanta_up_to_the_cap(now: float, p1: float) -> None
 
 
 def test_v11_p1_survives_the_rounding_of_small_quanta() -> None:
-    params = TopicScoreParams(
-        topic_weight=1.0, time_in_mesh_quantum=0.001, time_in_mesh_cap=3600.0
-    )
+    params = TopicScoreParams(topic_weight=1.0, time_in_mesh_quantum=0.001, time_in_mesh_cap=3600.0)
     record = TopicRecord(params)
     record.grafted(now=0.1)
     record.decay(1, 0.01, now=1.1)

@@ -70,7 +70,7 @@ def test_a_promise_over_the_limit_is_refused_before_anything_is_allocated(length
             assert reader.feed(bytes((byte,))) == []
         with pytest.raises(RemoteError, match=f"a frame of {length} bytes; the limit is 1000"):
             reader.feed(prefix[-1:])
-        assert tracemalloc.get_traced_memory()[1] < 20_000
+        assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
     assert reader.buffered == 0
@@ -81,7 +81,7 @@ def test_a_promise_within_the_limit_allocates_nothing_either() -> None:
     tracemalloc.start()
     try:
         assert reader.feed(encode_varint(64 << 20) + b"x") == []
-        assert tracemalloc.get_traced_memory()[1] < 20_000
+        assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
     assert reader.buffered == 5
