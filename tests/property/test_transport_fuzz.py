@@ -1,6 +1,6 @@
 """Whatever a peer sends, every parser answers with events or RemoteError, nothing else.
 
-    FUZZ_RUNS=100000 python -m pytest tests/property/test_transport_fuzz.py
+    PUBSUB_FUZZ=100000 python -m pytest tests/property/test_transport_fuzz.py
 
 Each run feeds one input in pieces: random bytes, or a good dialogue that was cut,
 changed, repeated or spliced.
@@ -20,7 +20,7 @@ from pubsub.transport.multistream import encode_message
 from pubsub.transport.yamux import YamuxSession
 from pubsub.transport.yamux_frames import HEADER, YamuxLimits
 
-RUNS = int(os.environ.get("FUZZ_RUNS", "2000"))
+RUNS = int(os.environ.get("PUBSUB_FUZZ", "2000"))
 KEY = PrivateKey(b"k" * 32)
 SESSION_KEY = b"s" * 32
 DIALOGUE = b"".join(map(encode_message, ("/multistream/1.0.0", "/tls/1.0.0", "ls", "na", "/noise")))
