@@ -78,6 +78,15 @@ class Params:
     iwant_followup_time: float = _param(
         3.0, "time after which an id asked for may be asked of another peer (v1.1)"
     )
+    idontwant_threshold: int = _param(
+        1 * KIB, "messages of this size and more are announced by IDONTWANT (v1.2, go)"
+    )
+    idontwant_ttl: int = _param(
+        3, "heartbeats for which a peer's IDONTWANT is remembered (go)", least=1
+    )
+    max_idontwant_length: int = _param(
+        10_000, "ids of IDONTWANT heard, per peer and heartbeat (go, rust)"
+    )
     signing: Signing = Signing.STRICT
     max_message_size: int = _param(
         1 * MIB, "largest message data published or accepted (go)", least=1, most=64 * MIB

@@ -5,6 +5,7 @@ GRAFT       it has us in its mesh: we take it into ours, or answer PRUNE
 PRUNE       it put us out: we do the same, and neither grafts during the backoff
 IHAVE       ids we may lack: we ask for those, within limits (IWANT)
 IWANT       ids it lacks: we send those that are still cached, within limits
+IDONTWANT   ids it has: we do not send them, not even if they are queued already
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
         _on_ihave(core, peer, message.ihave, now=now)
     if message.iwant:
         _on_iwant(core, peer, message.iwant)
+    if message.idontwant:
+        _on_idontwant(core, peer, message.idontwant)
     for name in message.graft:
         _on_graft(core, peer, name, now=now)
     for entry in message.prune:
@@ -115,11 +118,22 @@ def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
         if core.cache.times_sent(message_id, peer.id) >= params.gossip_retransmission:
             core.drops["iwant_repeated"] += 1
             continue
-        if core.send_message(peer, cached[1]):
+        # Whoever asks wants it, whatever it said before.
+        if core.send_message(peer, b"", cached[1]):
             core.cache.count_sent(message_id, peer.id)
             core.counters["iwant_answered"] += 1
         else:
             core.drops["queue_full"] += 1
+
+
+def _on_idontwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
+    room = core.params.max_idontwant_length - peer.unwanted_heard
+    if len(ids) > room:
+        core.drops["idontwant_flood"] += len(ids) - max(0, room)
+        ids = ids[: max(0, room)]
+    peer.unwanted_heard += len(ids)
+    forgotten = core.beats + core.params.idontwant_ttl
+    peer.outbox.unwanted.update(dict.fromkeys(ids, forgotten))
 
 
 def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:

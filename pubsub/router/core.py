@@ -61,6 +61,9 @@ class Peer:
     streaming: bool = False
     "Our stream to it stood at least once."
 
+    unwanted_heard: int = 0
+    "Ids of IDONTWANT since the last heartbeat."
+
     ihave_heard: int = 0
     "RPCs with IHAVE since the last heartbeat."
 
@@ -130,6 +133,8 @@ class Core:
         self.drops: Counter[str] = Counter()
         "Messages and control that went nowhere, by reason."
         self.next_heartbeat = 0.0
+        self.beats = 0
+        "Heartbeats so far."
 
     # Verbs
 
@@ -140,16 +145,34 @@ class Core:
             outbox.flagged = True
             self.effects.append(Writable(peer.id))
 
-    def send_message(self, peer: Peer, field: bytes) -> bool:
-        """Queue a message for `peer`; False if its queue is full."""
+    def send_message(self, peer: Peer, message_id: bytes, encoded: bytes) -> bool:
+        """Queue a message for `peer`, unless it does not want it; False if its queue is full."""
         outbox = peer.outbox
+        if outbox.unwanted and message_id in outbox.unwanted:
+            self.counters["idontwant_heeded"] += 1
+            return True
         if outbox.full:
             return False
-        outbox.message(field)
+        outbox.message(message_id, encoded)
         if not outbox.flagged:
             outbox.flagged = True
             self.effects.append(Writable(peer.id))
         return True
+
+    def refuse_copies(self, topic: TopicState, message: Message) -> None:
+        """Tell the mesh that we have a large message and need no copy of it (v1.2 §IDONTWANT)."""
+        if len(message.data) < self.params.idontwant_threshold:
+            return
+        for peer_id in topic.mesh:
+            peer = self.peers[peer_id]
+            if (
+                peer.features.idontwant
+                and peer_id != message.received_from
+                and peer_id != message.origin
+            ):
+                peer.outbox.idontwant(message.id)
+                self.counters["idontwant_sent"] += 1
+                self.tell(peer)
 
     def graft(self, topic: TopicState, peer_id: PeerId, *, now: float) -> None:
         """Take a peer into the mesh and tell it."""

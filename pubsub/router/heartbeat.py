@@ -11,8 +11,9 @@ OVERGROWN = "it does not read what it is sent"
 
 def beat(core: Core, *, now: float) -> None:
     """One heartbeat (v1.0 §Heartbeat)."""
+    core.beats += 1
     for peer in core.peers.values():
-        peer.ihave_heard = peer.ids_asked = peer.ids_answered = 0
+        peer.ihave_heard = peer.ids_asked = peer.ids_answered = peer.unwanted_heard = 0
         peer.faults *= FAULT_DECAY
         outbox = peer.outbox
         if outbox.overgrown:
@@ -21,6 +22,9 @@ def beat(core: Core, *, now: float) -> None:
             # Nobody may be waiting to publish, and what we forward is lost on it.
             core.give_up(peer, now=now)
         peer.taken_before = outbox.taken
+        if outbox.unwanted:
+            unwanted = outbox.unwanted.items()
+            outbox.unwanted = {key: beat for key, beat in unwanted if beat > core.beats}
     for topic in list(core.topics.values()):
         if topic.subscribed:
             core.apply(topic, rules.one_sided(topic, core.params, now=now), now=now)
@@ -33,7 +37,6 @@ def beat(core: Core, *, now: float) -> None:
                     topic.fanout[peer_id] = None
     _gossip(core)
     _forget(core, now)
-    core.counters["heartbeats"] += 1
 
 
 def _gossip(core: Core) -> None:

@@ -1,6 +1,7 @@
 """What waits to be sent to one peer, by priority, and how it becomes bytes.
 
     hello      our subscriptions, first on every new stream
+    idontwant  ids that the peer need not send us, before the messages they are of
     control    SUBSCRIBE, GRAFT, PRUNE, IWANT: never dropped; too many mean a dead peer
     messages   bounded by count and bytes; when full, the publisher waits or the message is dropped
     gossip     IHAVE: dropped first
@@ -15,7 +16,7 @@ from collections import deque
 
 from pubsub.params import Params
 from pubsub.wire.framing import frame
-from pubsub.wire.rpc import Control, PrunedTopic, encode_control
+from pubsub.wire.rpc import Control, PrunedTopic, encode_control, encode_idontwant
 from pubsub.wire.varint import encode_varint
 
 _NOTHING = PrunedTopic("")
@@ -31,8 +32,9 @@ class Outbox:
     """
 
     __slots__ = (
-        "_bytes", "_control", "_hello", "_ihave", "_ihave_ids", "_iwant", "_messages", "_params",
-        "_subscriptions", "_tail", "_tail_is_message", "flagged", "full", "queued", "taken",
+        "_bytes", "_control", "_hello", "_idontwant", "_ihave", "_ihave_ids", "_iwant",
+        "_messages", "_params", "_subscriptions", "_tail", "_tail_is_message", "cancelled",
+        "flagged", "full", "queued", "taken", "unwanted",
     )  # fmt: skip
 
     def __init__(self, params: Params) -> None:
@@ -44,7 +46,9 @@ class Outbox:
         self._iwant: dict[bytes, None] = {}
         self._ihave: dict[str, list[bytes]] = {}
         self._ihave_ids = 0
-        self._messages: deque[bytes] = deque()
+        self._idontwant: list[bytes] = []
+        self._messages: deque[tuple[bytes, bytes]] = deque()
+        "Id and encoded message."
         self._bytes = 0
         self._tail = b""
         "The rest of a frame that was cut to fit the stream's window; goes before all else."
@@ -53,6 +57,10 @@ class Outbox:
         self.full = False
         self.queued = 0
         self.taken = 0
+        self.unwanted: dict[bytes, int] = {}
+        "Ids that the peer asked us not to send, and the heartbeat in which that is forgotten."
+        self.cancelled = 0
+        "Messages that were queued when the peer said so, and were not sent."
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -66,13 +74,14 @@ class Outbox:
     def overgrown(self) -> bool:
         """True when so much control waits that the peer cannot be reading."""
         waiting = len(self._subscriptions) + len(self._control) + len(self._iwant)
+        waiting += len(self._idontwant)
         return waiting > self._params.queue_control
 
     @property
     def empty(self) -> bool:
         return not (
             self._messages or self._tail or self._subscriptions or self._control
-            or self._iwant or self._ihave or self._hello
+            or self._iwant or self._ihave or self._hello or self._idontwant
         )  # fmt: skip
 
     # What is put in
@@ -111,6 +120,7 @@ class Outbox:
         """Take back all that only gossipsub peers understand."""
         self._control.clear()
         self._iwant.clear()
+        self._idontwant.clear()
         self._ihave.clear()
         self._ihave_ids = 0
 
@@ -126,10 +136,13 @@ class Outbox:
             self._ihave_ids += len(ids[:room])
         return max(0, len(ids) - room)
 
-    def message(self, field: bytes) -> None:
-        """Queue a message, given as a field of an RPC. The caller has looked at `full`."""
-        self._messages.append(field)
-        self._bytes += len(field)
+    def idontwant(self, message_id: bytes) -> None:
+        self._idontwant.append(message_id)
+
+    def message(self, message_id: bytes, encoded: bytes) -> None:
+        """Queue a message, encoded as a field of an RPC. The caller has looked at `full`."""
+        self._messages.append((message_id, encoded))
+        self._bytes += len(encoded)
         self.queued += 1
         if (
             len(self._messages) >= self._params.queue_messages
@@ -152,6 +165,8 @@ class Outbox:
         parts: list[bytes] = []
         size = self._take_control(parts) if self._has_control() else 0
         while self._messages and size < max_bytes:
+            if self.unwanted and self._cancel():
+                continue
             taken = self._take_messages(parts, max_bytes - size, alone=size == 0)
             if not taken:
                 break
@@ -175,7 +190,13 @@ class Outbox:
         return data
 
     def _has_control(self) -> bool:
-        return bool(self._subscriptions or self._control or self._iwant or self._hello is not None)
+        return bool(
+            self._idontwant
+            or self._control
+            or self._iwant
+            or self._subscriptions
+            or self._hello is not None
+        )
 
     def _take_control(self, parts: list[bytes]) -> int:
         subscriptions = [(topic, True) for topic in self._hello or ()]
@@ -189,7 +210,12 @@ class Outbox:
         self._subscriptions.clear()
         self._control.clear()
         self._iwant.clear()
-        return self._encode(parts, subscriptions, control)
+        size = self._encode(parts, subscriptions, control)
+        for payload in encode_idontwant(self._idontwant):
+            parts.append(frame(payload))
+            size += len(parts[-1])
+        self._idontwant.clear()
+        return size
 
     def _take_gossip(self, parts: list[bytes]) -> int:
         control = Control(ihave=list(self._ihave.items()))
@@ -209,21 +235,34 @@ class Outbox:
             size += len(framed)
         return size
 
+    def _cancel(self) -> int:
+        """Drop the first messages that the peer no longer wants; they count as taken."""
+        messages, before = self._messages, self.cancelled
+        while messages and messages[0][0] in self.unwanted:
+            self._bytes -= len(messages.popleft()[1])
+            self.taken += 1
+            self.cancelled += 1
+            self.full = False
+        return self.cancelled - before
+
     def _take_messages(self, parts: list[bytes], room: int, *, alone: bool) -> int:
         """Make one RPC of messages that fits `room`; one too large for it is cut if `alone`."""
         messages = self._messages
         limit = min(self._params.rpc_batch_bytes, room - 4)
         fields: list[bytes] = []
         size = 0
-        while messages and size + len(messages[0]) <= limit:
-            field = messages.popleft()
+        unwanted = self.unwanted
+        while messages and size + len(messages[0][1]) <= limit:
+            if unwanted and messages[0][0] in unwanted:
+                break
+            field = messages.popleft()[1]
             fields.append(field)
             size += len(field)
         if not fields:
-            too_long = len(messages[0]) > room - 4
+            too_long = len(messages[0][1]) > room - 4
             if too_long and not alone:
                 return 0
-            field = messages.popleft()
+            field = messages.popleft()[1]
             fields.append(field)
             size = len(field)
             self._tail_is_message = too_long

@@ -15,15 +15,20 @@ class Features:
     backoff: bool
     "PRUNE says for how long (v1.1)."
 
+    idontwant: bool
+    "It can be told which messages need not be sent (v1.2)."
+
 
 FLOODSUB = "/floodsub/1.0.0"
 GOSSIPSUB_V10 = "/meshsub/1.0.0"
 GOSSIPSUB_V11 = "/meshsub/1.1.0"
+GOSSIPSUB_V12 = "/meshsub/1.2.0"
 
 FEATURES = {
-    GOSSIPSUB_V11: Features(gossip=True, backoff=True),
-    GOSSIPSUB_V10: Features(gossip=True, backoff=False),
-    FLOODSUB: Features(gossip=False, backoff=False),
+    GOSSIPSUB_V12: Features(gossip=True, backoff=True, idontwant=True),
+    GOSSIPSUB_V11: Features(gossip=True, backoff=True, idontwant=False),
+    GOSSIPSUB_V10: Features(gossip=True, backoff=False, idontwant=False),
+    FLOODSUB: Features(gossip=False, backoff=False, idontwant=False),
 }
 
 PROTOCOLS = tuple(FEATURES)

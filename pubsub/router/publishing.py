@@ -95,11 +95,13 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
         raise LocalError("already seen: without signatures, equal data is the same message")
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
+    # Before the message itself, so that no copy comes back while ours is on its way.
+    core.refuse_copies(topic, message)
     queued: list[PeerId] = []
     marks: list[int] = []
     skipped: dict[PeerId, str] = {}
     for peer in targets:
-        if core.send_message(peer, message.encoded):
+        if core.send_message(peer, message.id, message.encoded):
             peer.slow = False
             queued.append(peer.id)
             marks.append(peer.outbox.queued)

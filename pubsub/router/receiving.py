@@ -189,6 +189,9 @@ def _accept(core: Core, message: Message) -> None:
     core.seen.add(message_id)
     if core.asked:
         core.asked.pop(message_id, None)
+    topic = core.topics.get(message.topic)
+    if topic is not None:
+        core.refuse_copies(topic, message)
     if waiting is None:
         _release(core, message)
         return
@@ -238,7 +241,7 @@ def _release(core: Core, message: Message) -> None:
 
 
 def _forward(core: Core, peer: Peer, message: Message) -> None:
-    if core.send_message(peer, message.encoded):
+    if core.send_message(peer, message.id, message.encoded):
         core.counters["forwarded"] += 1
     else:
         core.drops["queue_full"] += 1

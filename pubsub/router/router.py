@@ -225,6 +225,7 @@ class Router:
         peer = core.peers.pop(event.peer, None)
         if peer is None:
             return
+        core.counters["idontwant_cancelled"] += peer.outbox.cancelled
         lost = peer.outbox.queued - peer.outbox.taken
         if lost:
             core.drops["peer_disconnected"] += lost

@@ -10,6 +10,12 @@ RECENT = 32
 "How many of the newest message ids a snapshot shows."
 
 
+def _counters(core: Core) -> dict[str, int]:
+    cancelled = core.counters["idontwant_cancelled"]
+    cancelled += sum(peer.outbox.cancelled for peer in core.peers.values())
+    return {**core.counters, "heartbeats": core.beats, "idontwant_cancelled": cancelled}
+
+
 def snapshot(core: Core) -> dict[str, Any]:
     """Copies only: texts, numbers, lists and dicts; ids in base58, message ids in hexadecimal.
 
@@ -41,7 +47,7 @@ def snapshot(core: Core) -> dict[str, Any]:
             for peer in core.peers.values()
         },
         "drops": {reason: count for reason, count in sorted(core.drops.items()) if count},
-        "counters": {name: count for name, count in sorted(core.counters.items()) if count},
+        "counters": {name: count for name, count in sorted(_counters(core).items()) if count},
         "caches": {
             "seen": len(core.seen),
             "seen_evicted": core.seen.evicted,

@@ -2,7 +2,7 @@
 
     RPC ─┬─ subscriptions   (topic, joined or left)
          ├─ publish         whole messages, kept as the bytes they came in
-         └─ control         IHAVE  IWANT  GRAFT  PRUNE
+         └─ control         IHAVE  IWANT  GRAFT  PRUNE  IDONTWANT
 
 Topics that are not UTF-8 are passed over: no topic of ours can be meant.
 """
@@ -20,8 +20,9 @@ from pubsub.wire.varint import encode_varint
 
 PUBLISH_TAG = b"\x12"
 "Field 2, length-delimited."
+IDONTWANT_IDS = 10
 MAX_IDS = 50_000
-"Message ids of IHAVE and IWANT in one RPC; implementations send 5,000 a topic (ours)."
+"Message ids of IHAVE, IWANT and IDONTWANT in one RPC; implementations send 5,000 a topic (ours)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ class Control:
     iwant: list[bytes] = field(default_factory=list)
     graft: list[str] = field(default_factory=list)
     prune: list[PrunedTopic] = field(default_factory=list)
+    idontwant: list[bytes] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.ihave or self.iwant or self.graft or self.prune)
+        return bool(self.ihave or self.iwant or self.graft or self.prune or self.idontwant)
 
 
 @dataclass(slots=True)
@@ -86,10 +88,16 @@ def _check_count(count: int, limit: int) -> None:
 
 def _control(message: rpc_pb2.ControlMessage, limit: int) -> Control:
     _check_count(
-        len(message.ihave) + len(message.iwant) + len(message.graft) + len(message.prune), limit
+        len(message.ihave)
+        + len(message.iwant)
+        + len(message.graft)
+        + len(message.prune)
+        + len(message.idontwant),
+        limit,
     )
     ids = sum(len(have.message_ids) for have in message.ihave)
     ids += sum(len(want.message_ids) for want in message.iwant)
+    ids += sum(len(unwanted.message_ids) for unwanted in message.idontwant)
     if ids > MAX_IDS:
         raise RemoteError(f"an RPC with {ids} message ids; at most {MAX_IDS}", penalty=10)
     control = Control()
@@ -98,6 +106,8 @@ def _control(message: rpc_pb2.ControlMessage, limit: int) -> Control:
             control.ihave.append((have.topic_id, list(have.message_ids)))
     for want in message.iwant:
         control.iwant.extend(want.message_ids)
+    for unwanted in message.idontwant:
+        control.idontwant.extend(unwanted.message_ids)
     control.graft.extend(
         entry.topic_id for entry in message.graft if isinstance(entry.topic_id, str)
     )
@@ -133,6 +143,14 @@ def encode_control(
         size += cost
     if size:
         yield batch.SerializeToString()
+
+
+def encode_idontwant(ids: Sequence[bytes]) -> Iterator[bytes]:
+    """RPC payloads that say which messages are not wanted; go reads ten ids of each RPC."""
+    for start in range(0, len(ids), IDONTWANT_IDS):
+        rpc = rpc_pb2.RPC()
+        rpc.control.idontwant.add(message_ids=ids[start : start + IDONTWANT_IDS])
+        yield rpc.SerializeToString()
 
 
 def _entries(

@@ -94,7 +94,7 @@ async def test_a_snapshot_is_plain_data_with_all_its_keys():
             assert snapshot["peer"] == str(node.peer_id)
             assert snapshot["addresses"] == [str(address) for address in node.addresses]
             assert list(snapshot["peers"]) == [peer]
-            assert snapshot["peers"][peer]["protocol"] == "/meshsub/1.1.0"
+            assert snapshot["peers"][peer]["protocol"] == "/meshsub/1.2.0"
             assert snapshot["peers"][peer]["topics"] == [TOPIC]
             assert snapshot["subscriptions"] == [TOPIC]
             assert snapshot["mesh"] == {TOPIC: [peer]}

@@ -295,7 +295,7 @@ class RouterMachine(RuleBasedStateMachine):
         for peer in core.peers.values():
             outbox = peer.outbox
             assert outbox.queued - outbox.taken == len(outbox)
-            assert outbox.waiting_bytes == sum(map(len, outbox._messages))
+            assert outbox.waiting_bytes == sum(len(encoded) for _, encoded in outbox._messages)
             assert outbox.flagged or outbox.empty
         self.router.snapshot()
 

@@ -92,6 +92,9 @@ class Them:
     def wants(self, *ids: bytes) -> Event:
         return self.says(rpc(iwant=ids))
 
+    def has_no_use_for(self, *ids: bytes) -> Event:
+        return self.says(rpc(idontwant=ids))
+
     def sends(self, *messages: bytes) -> Event:
         return self.says(rpc(publish=messages))
 
@@ -126,6 +129,7 @@ def rpc(
     iwant: Iterable[bytes] = (),
     graft: Iterable[str] = (),
     prune: Iterable[tuple[str, int | None]] = (),
+    idontwant: Iterable[bytes] = (),
 ) -> rpc_pb2.RPC:
     """An RPC, made with nothing but the schema."""
     made = rpc_pb2.RPC(publish=list(publish))
@@ -137,6 +141,8 @@ def rpc(
         made.control.ihave.add(topic_id=topic, message_ids=list(ids))
     if ids := list(iwant):
         made.control.iwant.add(message_ids=ids)
+    if ids := list(idontwant):
+        made.control.idontwant.add(message_ids=ids)
     for topic in graft:
         made.control.graft.add(topic_id=topic)
     for topic, backoff in prune:
@@ -316,6 +322,7 @@ def script(rpc: rpc_pb2.RPC) -> list[str]:
         lines.append(f"MESSAGE {number} {text(message.topic, message.data)}")
     lines += [f"IHAVE {have.topic_id}: {ids(have.message_ids)}" for have in rpc.control.ihave]
     lines += [f"IWANT {ids(want.message_ids)}" for want in rpc.control.iwant]
+    lines += [f"IDONTWANT {ids(one.message_ids)}" for one in rpc.control.idontwant]
     lines += [f"GRAFT {entry.topic_id}" for entry in rpc.control.graft]
     for entry in rpc.control.prune:
         lines.append(f"PRUNE {entry.topic_id}" + f" {entry.backoff}" * entry.HasField("backoff"))

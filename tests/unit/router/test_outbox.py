@@ -33,7 +33,7 @@ def everything(outbox: Outbox, max_bytes: int | Callable[[], int] = 1 << 20) -> 
 def test_everything_in_the_order_of_its_weight() -> None:
     outbox = Outbox(Params())
     outbox.ihave("news", [b"1"])
-    outbox.message(publish_field(plain(1)))
+    outbox.message(b"", publish_field(plain(1)))
     outbox.iwant([b"2"])
     outbox.prune("sport", 60)
     outbox.graft("news")
@@ -54,10 +54,10 @@ def test_everything_in_the_order_of_its_weight() -> None:
 def test_messages_share_rpcs_up_to_a_size() -> None:
     outbox = Outbox(Params(rpc_batch_bytes=30))
     for number in range(7):
-        outbox.message(publish_field(plain(number)))  # 10 bytes each
+        outbox.message(b"", publish_field(plain(number)))  # 10 bytes each
     assert [len(found.publish) for found in everything(outbox)] == [3, 3, 1]
-    outbox.message(publish_field(plain(1, size=100)))
-    outbox.message(publish_field(plain(2)))
+    outbox.message(b"", publish_field(plain(1, size=100)))
+    outbox.message(b"", publish_field(plain(2)))
     assert [len(found.publish) for found in everything(outbox)] == [1, 1]
 
 
@@ -75,7 +75,7 @@ def test_control_is_cut_so_that_rust_accepts_it() -> None:
 def test_gossip_waits_for_messages() -> None:
     outbox = Outbox(Params())
     outbox.ihave("news", [b"1"])
-    outbox.message(publish_field(plain(1, size=500)))
+    outbox.message(b"", publish_field(plain(1, size=500)))
     assert outbox.take(100)
     assert not outbox.empty
     assert outbox.take(1000)
@@ -108,9 +108,9 @@ def test_the_last_word_on_a_mesh_counts() -> None:
 def test_full_by_count_and_by_bytes() -> None:
     for params in (Params(queue_messages=2), Params(queue_bytes=15)):
         outbox = Outbox(params)
-        outbox.message(publish_field(plain(1)))
+        outbox.message(b"", publish_field(plain(1)))
         assert not outbox.full
-        outbox.message(publish_field(plain(2)))
+        outbox.message(b"", publish_field(plain(2)))
         assert outbox.full
         assert (len(outbox), outbox.waiting_bytes) == (2, 20)
         outbox.take(1000)
@@ -129,8 +129,8 @@ def test_control_is_never_refused_but_seen() -> None:
 
 def test_a_message_has_left_when_its_last_byte_has() -> None:
     outbox = Outbox(Params())
-    outbox.message(publish_field(plain(1, size=100)))
-    outbox.message(publish_field(plain(2)))
+    outbox.message(b"", publish_field(plain(1, size=100)))
+    outbox.message(b"", publish_field(plain(2)))
     assert outbox.queued == 2
     outbox.take(60)
     assert outbox.taken == 0
@@ -144,8 +144,8 @@ def test_a_message_has_left_when_its_last_byte_has() -> None:
 
 def test_a_new_stream_begins_with_a_whole_frame() -> None:
     outbox = Outbox(Params())
-    outbox.message(publish_field(plain(1, size=100)))
-    outbox.message(publish_field(plain(2)))
+    outbox.message(b"", publish_field(plain(1, size=100)))
+    outbox.message(b"", publish_field(plain(2)))
     outbox.subscription("old", joined=True)
     outbox.subscription("left", joined=False)
     outbox.take(5)  # control goes first
@@ -163,7 +163,7 @@ def test_a_new_stream_begins_with_a_whole_frame() -> None:
 
 def test_no_room_no_bytes() -> None:
     outbox = Outbox(Params())
-    outbox.message(publish_field(plain(1)))
+    outbox.message(b"", publish_field(plain(1)))
     assert outbox.take(0) == outbox.take(-1) == b""
     assert len(outbox) == 1
 
@@ -181,7 +181,7 @@ def fill(outbox: Outbox, entries: list[tuple[str, int]]) -> list[bytes]:
     for number, (kind, size) in enumerate(entries):
         if kind == "message":
             messages.append(plain(number, size=size + 9))
-            outbox.message(publish_field(messages[-1]))
+            outbox.message(b"", publish_field(messages[-1]))
         elif kind == "graft":
             outbox.graft(f"topic {size}")
         elif kind == "iwant":
@@ -235,6 +235,6 @@ def test_however_it_is_cut_the_same_arrives(
 def test_every_window_size_about_the_length_of_a_message(size: int) -> None:
     outbox = Outbox(Params())
     for number in range(4):
-        outbox.message(publish_field(plain(number, size=100)))
+        outbox.message(b"", publish_field(plain(number, size=100)))
     assert len([raw for found in everything(outbox, size) for raw in found.publish]) == 4
     assert outbox.taken == 4

@@ -43,6 +43,7 @@ def test_everything_is_read() -> None:
         iwant=[b"1", b"2", b"3"],
         graft=["zürich"],
         prune=[PrunedTopic("a"), PrunedTopic("b", 2**64 - 1)],
+        idontwant=[b"4"],
     )
 
 
@@ -74,10 +75,10 @@ def test_topics_that_are_not_text_are_passed_over() -> None:
 
 def test_counts_are_limited() -> None:
     raw = full().SerializeToString()
-    decode(raw, max_publish=3, max_control=6)
+    decode(raw, max_publish=3, max_control=7)
     with pytest.raises(RemoteError, match="3 messages; at most 2"):
         decode(raw, max_publish=2)
-    with pytest.raises(RemoteError, match="6 control entries; at most 5"):
+    with pytest.raises(RemoteError, match="7 control entries; at most 5"):
         decode(raw, max_control=5)
     with pytest.raises(RemoteError, match="3 control entries; at most 2"):
         decode(raw, max_control=2)
