@@ -146,19 +146,11 @@ def encode_control(
 
 
 def encode_idontwant(ids: Sequence[bytes]) -> Iterator[bytes]:
-    """RPC payloads that say which messages are not wanted; go reads ten ids of each RPC.
-
-    Written by hand: there is one for every ten large messages, and protobuf's
-    objects cost four times as much (0.6 µs an id).
-    """
+    """RPC payloads that say which messages are not wanted; go reads ten ids of each RPC."""
     for start in range(0, len(ids), IDONTWANT_IDS):
-        body = b"".join(
-            part
-            for message_id in ids[start : start + IDONTWANT_IDS]
-            for part in (b"\x0a", encode_varint(len(message_id)), message_id)
-        )
-        entry = b"".join((b"\x2a", encode_varint(len(body)), body))
-        yield b"".join((b"\x1a", encode_varint(len(entry)), entry))
+        rpc = rpc_pb2.RPC()
+        rpc.control.idontwant.add(message_ids=ids[start : start + IDONTWANT_IDS])
+        yield rpc.SerializeToString()
 
 
 def _entries(

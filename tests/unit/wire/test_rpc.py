@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 
 from pubsub.errors import RemoteError
 from pubsub.pb import rpc_pb2
-from pubsub.wire.rpc import (
-    Control,
-    PrunedTopic,
-    Rpc,
-    decode_rpc,
-    encode_control,
-    encode_idontwant,
-    publish_field,
-)
+from pubsub.wire.rpc import Control, PrunedTopic, Rpc, decode_rpc, encode_control, publish_field
 from tests.fuzz import COUNT, hostile_bytes
 
 
@@ -53,17 +45,6 @@ def test_everything_is_read() -> None:
         prune=[PrunedTopic("a"), PrunedTopic("b", 2**64 - 1)],
         idontwant=[b"4"],
     )
-
-
-@pytest.mark.parametrize("count", [1, 9, 10, 11, 25])
-def test_idontwant_is_written_as_protobuf_would(count: int) -> None:
-    ids = [bytes((n,)) * (n + 1) for n in range(count)]
-    expected = []
-    for start in range(0, count, 10):
-        rpc = rpc_pb2.RPC()
-        rpc.control.idontwant.add(message_ids=ids[start : start + 10])
-        expected.append(rpc.SerializeToString())
-    assert list(encode_idontwant(ids)) == expected
 
 
 def test_an_empty_rpc() -> None:
