@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from pubsub.params import Signing as Signing
     from pubsub.router.events import Validation as Validation
     from pubsub.router.message import Message as Message
+    from pubsub.router.scoring import Scoring as Scoring
+    from pubsub.score.params import ScoreParams as ScoreParams
+    from pubsub.score.params import ScoreThresholds as ScoreThresholds
+    from pubsub.score.params import TopicScoreParams as TopicScoreParams
 
 __version__ = "0.1.0"
 
@@ -68,6 +72,8 @@ _HOME = {
     "pubsub.params": ("Params", "Signing"),
     "pubsub.router.events": ("Validation",),
     "pubsub.router.message": ("Message",),
+    "pubsub.router.scoring": ("Scoring",),
+    "pubsub.score.params": ("ScoreParams", "ScoreThresholds", "TopicScoreParams"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -75,8 +81,8 @@ __all__ = [
     "Address", "ClosedError", "Connected", "DialError", "Disconnected", "EventStream",
     "HostParams", "LocalError", "Message", "Node", "NotEnoughPeersError", "Overflow",
     "ParamError", "Params", "PeerId", "PeerJoined", "PeerLeft", "PrivateKey", "PubSubError",
-    "PublicKey", "Receipt", "RemoteError", "Signing", "StreamError", "Subscription",
-    "Validation", "load_or_create_key", "open_node", "parse_address", "parse_peer_id",
+    "PublicKey", "Receipt", "RemoteError", "ScoreParams", "ScoreThresholds", "Scoring", "Signing",
+    "StreamError", "Subscription", "TopicScoreParams", "Validation", "load_or_create_key", "open_node", "parse_address", "parse_peer_id",
 ]  # fmt: skip
 
 

@@ -42,12 +42,28 @@ class Params:
     d: int = _param(6, "mesh degree aimed at (v1.0 §Parameters, D)")
     d_low: int = _param(4, "below this degree the heartbeat grafts (v1.0 §Parameters, D_low)")
     d_high: int = _param(12, "above this degree the heartbeat prunes (v1.0 §Parameters, D_high)")
+    d_score: int = _param(
+        4, "members kept for their score when a mesh is pruned (v1.1 §Parameters, D_score)"
+    )
+    d_out: int = _param(
+        2,
+        "members that we dialled, at least; counts as d_low - 1 or d / 2 where that is less "
+        "(v1.1 §Parameters, D_out)",
+    )
     d_lazy: int = _param(6, "metadata-only peers that get IHAVE (v1.0 §Parameters, D_lazy)")
     gossip_factor: float = _param(
         0.25, "share of the other peers told by IHAVE, where above d_lazy (v1.1 §Gossip)", most=1
     )
     heartbeat_interval: float = _param(1.0, "time between heartbeats (v1.0)", above=0.0)
     heartbeat_initial_delay: float = _param(0.1, "time before the first heartbeat (go)", above=0.0)
+    opportunistic_graft_ticks: int = _param(
+        60, "heartbeats between opportunistic grafts (v1.1)", least=1
+    )
+    opportunistic_graft_peers: int = _param(2, "peers grafted each time (v1.1)")
+    flood_publish: bool = _param(
+        False, "own messages go to every subscriber above the publish threshold (v1.1; go: off)"
+    )
+    scoring: bool = _param(True, "peers are scored, and the scores heeded (v1.1 §Peer Scoring)")
     history_length: int = _param(5, "heartbeats for which messages answer IWANT (v1.0)", least=1)
     history_gossip: int = _param(3, "of those, heartbeats told about in IHAVE (v1.0)")
     history_bytes: int = _param(64 * MIB, "bytes of messages kept for IWANT (ours)", least=1)
@@ -134,7 +150,7 @@ class Params:
     def __post_init__(self) -> None:
         for spec in fields(self):
             if spec.metadata:
-                self._check(spec.name, spec.metadata, whole=isinstance(spec.default, int))
+                self._check(spec.name, spec.metadata, spec.default)
         if not self.d_low <= self.d <= self.d_high:
             raise ParamError(
                 f"d_low <= d <= d_high is required: {self.d_low}, {self.d}, {self.d_high}"
@@ -155,9 +171,18 @@ class Params:
                 f"{self.seen_ttl:g} s < {self.history_length * self.heartbeat_interval:g} s"
             )
 
-    def _check(self, name: str, rule: Any, *, whole: bool) -> None:
+    @property
+    def outbound_quota(self) -> int:
+        """D_out, within the bounds that the specification sets it: below D_low, at most D / 2."""
+        return max(0, min(self.d_out, self.d_low - 1, self.d // 2))
+
+    def _check(self, name: str, rule: Any, default: object) -> None:
         value = getattr(self, name)
-        if whole and (not isinstance(value, int) or isinstance(value, bool)):
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise ParamError(f"{name} must be True or False, not {value!r}")
+            return
+        if isinstance(default, int) and (not isinstance(value, int) or isinstance(value, bool)):
             raise ParamError(f"{name} must be a whole number, not {value!r}")
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ParamError(f"{name} must be a number, not {value!r}")
@@ -184,12 +209,20 @@ class Params:
             spec = next((f for f in fields(self) if f.name == name), None)
             if spec is None or not spec.metadata:
                 raise ParamError(f"unknown parameter {name!r}; known: {', '.join(param_names())}")
-            try:
-                changes[name] = int(text) if isinstance(spec.default, int) else float(text)
-            except ValueError as error:
-                kind = "a whole number" if isinstance(spec.default, int) else "a number"
-                raise ParamError(f"{name} takes {kind}, not {text!r}") from error
+            changes[name] = _read(name, text, spec.default)
         return self.replaced(**changes)
+
+
+def _read(name: str, text: str, default: object) -> bool | int | float:
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise ParamError(f"{name} takes true or false, not {text!r}")
+        return text == "true"
+    try:
+        return int(text) if isinstance(default, int) else float(text)
+    except ValueError as error:
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise ParamError(f"{name} takes {kind}, not {text!r}") from error
 
 
 def param_names() -> list[str]:
@@ -202,7 +235,7 @@ def param_docs() -> list[tuple[str, str, str]]:
     return [
         (
             spec.name,
-            f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default),
+            f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default).lower(),
             spec.metadata["doc"],
         )
         for spec in fields(Params)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from pubsub.identity.peer_id import PeerId
 from pubsub.mesh.selection import graft_candidates, other_subscribers, sample
+from pubsub.mesh.standing import EQUAL, Standing
 from pubsub.mesh.topic import Backoff, TopicState
 from pubsub.params import Params
 
@@ -26,6 +27,7 @@ class Refusal(enum.Enum):
     BACKOFF = "the peer is in backoff"
     FLOOD = "the peer was pruned a moment ago"
     MESH_FULL = "the mesh is full"
+    LOW_SCORE = "the peer's score is below zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Changes:
     prune: tuple[PeerId, ...] = ()
 
 
-def refusal(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> Refusal | None:
+def refusal(
+    topic: TopicState, peer: PeerId, params: Params, *, now: float, standing: Standing = EQUAL
+) -> Refusal | None:
     """Why `peer` may not enter the mesh of `topic`, or None if it may."""
     if not topic.peers.get(peer, True):
         return Refusal.NO_GOSSIP
@@ -45,6 +49,8 @@ def refusal(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> R
         if now - backoff.pruned_at < params.graft_flood_threshold:
             return Refusal.FLOOD
         return Refusal.BACKOFF
+    if standing.score(peer) < 0:
+        return Refusal.LOW_SCORE
     # The limit holds for every peer: one that may always enter can push a mesh
     # over its bounds by grafting from many addresses.
     if len(topic.mesh) >= params.d_high:
@@ -64,9 +70,16 @@ def backoff_for(
     return Backoff(until, graft_after, now if ours else -1e18)
 
 
-def join(topic: TopicState, params: Params, rng: random.Random, *, now: float) -> Changes:
+def join(
+    topic: TopicState,
+    params: Params,
+    rng: random.Random,
+    *,
+    now: float,
+    standing: Standing = EQUAL,
+) -> Changes:
     """Whom to graft on subscribing: the fan-out peers first, then others, up to D (v1.0 §JOIN)."""
-    candidates = graft_candidates(topic, now=now)
+    candidates = graft_candidates(topic, now=now, standing=standing)
     first = [peer for peer in candidates if peer in topic.fanout]
     rest = [peer for peer in candidates if peer not in topic.fanout]
     want = params.d - len(topic.mesh)
@@ -75,7 +88,9 @@ def join(topic: TopicState, params: Params, rng: random.Random, *, now: float) -
     return Changes(graft=tuple(chosen))
 
 
-def welcome(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> Changes:
+def welcome(
+    topic: TopicState, peer: PeerId, params: Params, *, now: float, standing: Standing = EQUAL
+) -> Changes:
     """Whether to graft a peer the moment it subscribes: yes, while the mesh is short."""
     if not topic.subscribed or len(topic.mesh) >= params.d_low:
         return Changes()
@@ -84,24 +99,12 @@ def welcome(topic: TopicState, peer: PeerId, params: Params, *, now: float) -> C
         return Changes()
     if backoff is not None and now < backoff.graft_after:
         return Changes()
-    return Changes(graft=(peer,))
+    return Changes(graft=(peer,)) if standing.score(peer) >= 0 else Changes()
 
 
-def balance(topic: TopicState, params: Params, rng: random.Random, *, now: float) -> Changes:
-    """The heartbeat's rule for one mesh: below D_low graft up to D, above D_high prune down to D.
-
-    v1.0 §Mesh Maintenance.
-    """
-    degree = len(topic.mesh)
-    if degree < params.d_low:
-        grafts = sample(graft_candidates(topic, now=now), params.d - degree, rng)
-        return Changes(graft=tuple(grafts))
-    if degree > params.d_high:
-        return Changes(prune=tuple(sample(list(topic.mesh), degree - params.d, rng)))
-    return Changes()
-
-
-def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
+def one_sided(
+    topic: TopicState, params: Params, *, now: float, standing: Standing = EQUAL
+) -> Changes:
     """Settle links that one side only holds, as a lost GRAFT or PRUNE leaves them.
 
     A peer that forwards other authors' messages to us from outside the mesh, in
@@ -122,7 +125,7 @@ def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
         if beats < 2 or (beats > 4 and beats & (beats - 1)):
             continue
         if len(topic.mesh) + len(graft) < params.d_low and (
-            refusal(topic, peer, params, now=now) is None
+            refusal(topic, peer, params, now=now, standing=standing) is None
         ):
             graft.append(peer)
         else:
@@ -130,12 +133,21 @@ def one_sided(topic: TopicState, params: Params, *, now: float) -> Changes:
     return Changes(tuple(graft), tuple(prune))
 
 
-def refill_fanout(topic: TopicState, params: Params, rng: random.Random) -> tuple[PeerId, ...]:
+def refill_fanout(
+    topic: TopicState,
+    params: Params,
+    rng: random.Random,
+    *,
+    least: float = 0.0,
+    standing: Standing = EQUAL,
+) -> tuple[PeerId, ...]:
     """Peers to add to the fan-out, up to D (v1.0 §Fanout Maintenance)."""
     want = params.d - len(topic.fanout)
     if want <= 0:
         return ()
-    return tuple(sample(other_subscribers(topic, topic.fanout), want, rng))
+    return tuple(
+        sample(other_subscribers(topic, topic.fanout, least=least, standing=standing), want, rng)
+    )
 
 
 def fanout_expired(topic: TopicState, params: Params, *, now: float) -> bool:

@@ -18,6 +18,7 @@ from pubsub.node.node import Node
 from pubsub.params import Params
 from pubsub.router import Router
 from pubsub.router.message import MessageIdFunction
+from pubsub.router.scoring import Scoring
 
 LINGER = 2.0
 "Seconds that closing waits for queued messages to be sent (ours)."
@@ -32,6 +33,7 @@ async def open_node(
     params: Params | None = None,
     host_params: HostParams | None = None,
     message_id: MessageIdFunction | None = None,
+    scoring: Scoring | None = None,
     mdns: bool = False,
 ) -> AsyncGenerator[Node, None]:
     """Run a node for as long as the `async with` block lasts.
@@ -39,7 +41,8 @@ async def open_node(
     `listen`: addresses such as "/ip4/0.0.0.0/tcp/0"; none means dial only.
     `bootstrap`: peers dialled now and again and again for as long as the node
     lives. `key`: who we are; a new key each time by default. `message_id` must
-    be the same function in the whole network. `mdns`: find and be found on the
+    be the same function in the whole network. `scoring`: what behaviour is
+    worth (`Params(scoring=False)` turns it off). `mdns`: find and be found on the
     local network. Leaving the block sends what is queued, for two seconds at
     most. Raises ParamError, in one line, for what cannot work.
     """
@@ -55,6 +58,7 @@ async def open_node(
         # Wall time in nanoseconds: a node that restarts never repeats a number.
         first_seqno=time.time_ns(),
         message_id=message_id,
+        scoring=scoring,
     )
     failure: BaseException | None = None
     try:

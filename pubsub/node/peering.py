@@ -185,7 +185,9 @@ class Peering:
             if peer in self.reasons or peer not in self._host.connected_peers():
                 return None
             outbound = stream.connection.outbound
-            self._owner.feed(PeerConnected(peer, stream.protocol, outbound))
+            address = stream.connection.address
+            ip = address.host if address.ip is not None else ""
+            self._owner.feed(PeerConnected(peer, stream.protocol, outbound, ip))
             if self._router.watermark(peer) is None:
                 return None
             link = self.links[peer] = Link(peer)

@@ -11,7 +11,8 @@ IDONTWANT   ids it has: we do not send them, not even if they are queued already
 from __future__ import annotations
 
 from pubsub.mesh import rules
-from pubsub.mesh.rules import Refusal
+from pubsub.mesh.rules import Changes, Refusal
+from pubsub.mesh.topic import TopicState
 from pubsub.router.core import Core, Peer
 from pubsub.wire.rpc import Control, PrunedTopic
 
@@ -40,7 +41,11 @@ def on_subscriptions(
                 continue
             topic = core.topic(name)
             core.join(peer, topic)
-            core.apply(topic, rules.welcome(topic, peer.id, core.params, now=now), now=now)
+            core.apply(topic, _welcome(core, topic, peer, now), now=now)
+
+
+def _welcome(core: Core, topic: TopicState, peer: Peer, now: float) -> Changes:
+    return rules.welcome(topic, peer.id, core.params, now=now, standing=core)
 
 
 def _may_join(core: Core, peer: Peer, name: str) -> bool:
@@ -58,10 +63,12 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
     if not peer.features.gossip:
         core.drops["control_from_floodsub"] += 1
         return
-    if message.ihave:
-        _on_ihave(core, peer, message.ihave, now=now)
-    if message.iwant:
-        _on_iwant(core, peer, message.iwant)
+    if message.ihave or message.iwant:
+        if core.score(peer.id) < core.thresholds.gossip:
+            core.drops["gossip_below_threshold"] += 1
+        else:
+            _on_ihave(core, peer, message.ihave, now=now)
+            _on_iwant(core, peer, message.iwant)
     if message.idontwant:
         _on_idontwant(core, peer, message.idontwant)
     for name in message.graft:
@@ -73,6 +80,8 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
 def _on_ihave(
     core: Core, peer: Peer, entries: list[tuple[str, list[bytes]]], *, now: float
 ) -> None:
+    if not entries:
+        return
     params = core.params
     peer.ihave_heard += 1
     if peer.ihave_heard > params.max_ihave_messages:
@@ -99,6 +108,10 @@ def _on_ihave(
         core.asked[message_id] = now + params.iwant_followup_time
     peer.ids_asked += len(chosen)
     peer.asked_at = now
+    # One id, by chance, stands for all: whoever told of ids it will not send
+    # cannot know which one counts (v1.1 §Spam Protection Measures).
+    promised = chosen[core.rng.randrange(len(chosen))]
+    core.promises.setdefault(promised, {})[peer.id] = now + params.iwant_followup_time
     peer.outbox.iwant(chosen)
     core.counters["iwant_sent"] += len(chosen)
     core.tell(peer)
@@ -147,15 +160,15 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
     # A GRAFT can overtake the SUBSCRIBE (rust and js graft at once).
     if name not in peer.topics and _may_join(core, peer, name):
         core.join(peer, topic)
-    why = rules.refusal(topic, peer.id, core.params, now=now)
+    why = rules.refusal(topic, peer.id, core.params, now=now, standing=core)
     if why is None and name in peer.topics:
-        topic.mesh[peer.id] = now
+        core.enter_mesh(topic, peer.id, now=now)
         return
     core.drops["graft_refused"] += 1
     if why is Refusal.BACKOFF:
-        core.blame(peer, GRAFT_IN_BACKOFF, "GRAFT during backoff")
+        core.misbehaved(peer, GRAFT_IN_BACKOFF, "GRAFT during backoff")
     elif why is Refusal.FLOOD:
-        core.blame(peer, GRAFT_FLOOD, "a flood of GRAFT")
+        core.misbehaved(peer, GRAFT_FLOOD, "a flood of GRAFT")
     core.prune(topic, peer.id, core.params.prune_backoff, now=now)
 
 
@@ -164,7 +177,7 @@ def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None
     if topic is None or not topic.subscribed:
         return
     core.counters["prune_received"] += 1
-    topic.mesh.pop(peer.id, None)
+    core.exit_mesh(topic, peer.id, now=now)
     peer.outbox.withdraw_graft(entry.topic)
     # As go does, a backoff of 0 counts as none given.
     seconds = entry.backoff or core.params.prune_backoff

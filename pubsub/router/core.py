@@ -28,7 +28,9 @@ from pubsub.router.message import (
 from pubsub.router.message_cache import MessageCache
 from pubsub.router.outbox import Outbox
 from pubsub.router.protocols import FEATURES, Features
+from pubsub.router.scoring import Scoring
 from pubsub.router.seen import SeenCache
+from pubsub.score import PeerScores, Rejection
 
 MAX_FAULTS = 100.0
 "A peer with more faults than this, of late, is disconnected (ours)."
@@ -104,6 +106,7 @@ class Core:
         first_seqno: int,
         message_id: MessageIdFunction | None,
         may_know: Callable[[PeerId, str], bool],
+        scoring: Scoring,
     ) -> None:
         signed = params.signing is Signing.STRICT
         self.params = params
@@ -126,15 +129,33 @@ class Core:
         self.next_batch = 0
         self.asked: dict[bytes, float] = {}
         "Ids we sent IWANT for, and until when nobody else is asked."
+        self.promises: dict[bytes, dict[PeerId, float]] = {}
+        "Ids that peers must send us because they told of them, and until when."
         self.effects: list[Effect] = []
         self.deliveries: list[Message] = []
         self.counters: Counter[str] = Counter()
         "What happened how often, but for drops."
         self.drops: Counter[str] = Counter()
         "Messages and control that went nowhere, by reason."
+        self.scores: PeerScores | None = None
+        if params.scoring:
+            self.scores = PeerScores(scoring.params, app_score=scoring.app_score)
+        self.thresholds = scoring.thresholds
+        self.now = 0.0
+        "The time of the event that is being handled."
         self.next_heartbeat = 0.0
         self.beats = 0
         "Heartbeats so far."
+
+    # Standing (pubsub.mesh.standing)
+
+    def score(self, peer: PeerId) -> float:
+        """The score of a peer; 0 for everybody where scoring is off."""
+        return 0.0 if self.scores is None else self.scores.score(peer, now=self.now)
+
+    def outbound(self, peer: PeerId) -> bool:
+        """True if we dialled the peer."""
+        return self.peers[peer].outbound
 
     # Verbs
 
@@ -176,15 +197,26 @@ class Core:
 
     def graft(self, topic: TopicState, peer_id: PeerId, *, now: float) -> None:
         """Take a peer into the mesh and tell it."""
-        topic.mesh[peer_id] = now
+        self.enter_mesh(topic, peer_id, now=now)
         peer = self.peers[peer_id]
         peer.outbox.graft(topic.name)
         self.counters["graft_sent"] += 1
         self.tell(peer)
 
+    def enter_mesh(self, topic: TopicState, peer: PeerId, *, now: float) -> None:
+        """Make a peer a member."""
+        topic.mesh[peer] = now
+        if self.scores is not None:
+            self.scores.grafted(peer, topic.name, now=now)
+
+    def exit_mesh(self, topic: TopicState, peer: PeerId, *, now: float) -> None:
+        """Make a peer a member no more, if it is one."""
+        if topic.mesh.pop(peer, None) is not None and self.scores is not None:
+            self.scores.pruned(peer, topic.name, now=now)
+
     def prune(self, topic: TopicState, peer_id: PeerId, seconds: float, *, now: float) -> None:
         """Put a peer out of the mesh (if it was in), start a backoff of `seconds` and tell it."""
-        topic.mesh.pop(peer_id, None)
+        self.exit_mesh(topic, peer_id, now=now)
         topic.set_backoff(
             peer_id, rules.backoff_for(seconds, self.params, self.rng, now=now, ours=True)
         )
@@ -221,12 +253,27 @@ class Core:
 
     def leave(self, peer: Peer, topic: TopicState) -> None:
         """Note that a peer subscribes no more."""
+        self.exit_mesh(topic, peer.id, now=self.now)
         if topic.remove_peer(peer.id):
             del peer.topics[topic.name]
             peer.topic_bytes -= len(topic.name)
             peer.outbox.withdraw_graft(topic.name)
             self.effects.append(PeerLeft(topic.name, peer.id))
             self.tidy(topic)
+
+    def reject(self, message: Message, rejection: Rejection, *, proven: bool = True) -> None:
+        """Score a message that was not accepted; not `proven` where its id is only claimed."""
+        if self.scores is not None:
+            message_id = message.id if proven else None
+            self.scores.rejected(
+                message.received_from, message.topic, message_id, rejection, now=self.now
+            )
+
+    def misbehaved(self, peer: Peer, penalty: float, reason: str) -> None:
+        """Hold a breach of the protocol against a peer (P7)."""
+        if self.scores is not None:
+            self.scores.behaviour(peer.id, penalty)
+        self.blame(peer, penalty, reason)
 
     def blame(self, peer: Peer, penalty: float, reason: str) -> None:
         """Hold a fault against a peer; one with too many of late is disconnected."""
@@ -240,7 +287,7 @@ class Core:
         """Stop counting on a peer that has no room: no publisher waits for it, no mesh holds it."""
         if not peer.slow:
             peer.slow = True
-            self.blame(peer, SLOW_PEER, "it reads too slowly")
+            self.misbehaved(peer, SLOW_PEER, "it reads too slowly")
         for name in peer.topics:
             topic = self.topics[name]
             topic.fanout.pop(peer.id, None)

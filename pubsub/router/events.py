@@ -46,6 +46,9 @@ class PeerConnected:
     outbound: bool
     "We dialled the connection."
 
+    ip: str = ""
+    "Where the peer is, for the score's count of peers at one address; empty if not known."
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOpened:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from pubsub.mesh import rules, selection
+from pubsub.mesh import balance, rules, selection
+from pubsub.mesh.topic import TopicState
 from pubsub.router.core import FAULT_DECAY, Core
 from pubsub.router.effects import Disconnect
 
+BROKEN_PROMISE = 1.0
 OVERGROWN = "it does not read what it is sent"
 
 
 def beat(core: Core, *, now: float) -> None:
     """One heartbeat (v1.0 §Heartbeat)."""
     core.beats += 1
+    if core.scores is not None:
+        _punish_broken_promises(core, now)
+        core.scores.refresh(now=now)
     for peer in core.peers.values():
         peer.ihave_heard = peer.ids_asked = peer.ids_answered = peer.unwanted_heard = 0
         peer.faults *= FAULT_DECAY
@@ -27,16 +32,43 @@ def beat(core: Core, *, now: float) -> None:
             outbox.unwanted = {key: beat for key, beat in unwanted if beat > core.beats}
     for topic in list(core.topics.values()):
         if topic.subscribed:
-            core.apply(topic, rules.one_sided(topic, core.params, now=now), now=now)
-            core.apply(topic, rules.balance(topic, core.params, core.rng, now=now), now=now)
+            _balance(core, topic, now)
         elif topic.fanout:
             if rules.fanout_expired(topic, core.params, now=now):
                 topic.fanout.clear()
             else:
-                for peer_id in rules.refill_fanout(topic, core.params, core.rng):
+                for peer_id in rules.refill_fanout(
+                    topic, core.params, core.rng, least=core.thresholds.publish, standing=core
+                ):
                     topic.fanout[peer_id] = None
     _gossip(core)
     _forget(core, now)
+
+
+def _balance(core: Core, topic: TopicState, now: float) -> None:
+    """Each rule sees what the one before it changed."""
+    params, rng = core.params, core.rng
+    core.apply(topic, rules.one_sided(topic, params, now=now, standing=core), now=now)
+    if core.scores is not None:
+        core.apply(topic, balance.misbehaved(topic, core), now=now)
+    core.apply(topic, balance.degree(topic, params, rng, now=now, standing=core), now=now)
+    core.apply(topic, balance.quota(topic, params, rng, now=now, standing=core), now=now)
+    if core.scores is not None and core.beats % params.opportunistic_graft_ticks == 0:
+        least = core.thresholds.opportunistic_graft
+        changes = balance.opportunity(topic, params, rng, now=now, threshold=least, standing=core)
+        core.apply(topic, changes, now=now)
+
+
+def _punish_broken_promises(core: Core, now: float) -> None:
+    """P7 for peers that told of messages and did not send them (v1.1 §Spam Protection Measures)."""
+    for message_id, peers in list(core.promises.items()):
+        for peer_id in [peer_id for peer_id, until in peers.items() if until <= now]:
+            del peers[peer_id]
+            core.counters["broken_promises"] += 1
+            if peer_id in core.peers:
+                core.misbehaved(core.peers[peer_id], BROKEN_PROMISE, "broken promises")
+        if not peers:
+            del core.promises[message_id]
 
 
 def _gossip(core: Core) -> None:
@@ -51,7 +83,12 @@ def _gossip(core: Core) -> None:
             # Each heartbeat another sample, so that together they cover more.
             ids = core.rng.sample(ids, params.max_ihave_length)
         for peer_id in selection.gossip_targets(
-            topic, d_lazy=params.d_lazy, factor=params.gossip_factor, rng=core.rng
+            topic,
+            d_lazy=params.d_lazy,
+            factor=params.gossip_factor,
+            rng=core.rng,
+            least=core.thresholds.gossip,
+            standing=core,
         ):
             peer = core.peers[peer_id]
             core.drops["gossip_queue_full"] += peer.outbox.ihave(name, ids)

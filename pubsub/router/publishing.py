@@ -39,8 +39,12 @@ def subscribe(core: Core, name: str, *, now: float) -> None:
         if core.may_know(peer.id, name):
             peer.outbox.subscription(name, joined=True)
             core.tell(peer)
-    core.apply(topic, rules.join(topic, core.params, core.rng, now=now), now=now)
+    core.apply(topic, _join(core, topic, now), now=now)
     topic.fanout.clear()
+
+
+def _join(core: Core, topic: TopicState, now: float) -> rules.Changes:
+    return rules.join(topic, core.params, core.rng, now=now, standing=core)
 
 
 def unsubscribe(core: Core, name: str, *, now: float) -> None:
@@ -121,14 +125,16 @@ def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Pe
     else:
         topic.last_publish = now
         if len(topic.fanout) < core.params.d and len(topic.peers) > len(topic.fanout):
-            for peer_id in rules.refill_fanout(topic, core.params, core.rng):
+            for peer_id in rules.refill_fanout(
+                topic, core.params, core.rng, least=core.thresholds.publish, standing=core
+            ):
                 topic.fanout[peer_id] = None
         linked = topic.fanout
     chosen = [peers[peer_id] for peer_id in linked]
-    missing = want - len(chosen)
+    missing = len(topic.peers) if core.params.flood_publish else want - len(chosen)
     if missing > 0 and len(topic.peers) > len(chosen):
-        more = sample(other_subscribers(topic, linked), missing, core.rng)
-        chosen += [peers[peer_id] for peer_id in more]
+        others = other_subscribers(topic, linked, least=core.thresholds.publish, standing=core)
+        chosen += [peers[peer_id] for peer_id in sample(others, missing, core.rng)]
     if topic.floodsub_peers:
         chosen += [peers[peer_id] for peer_id, gossip in topic.peers.items() if not gossip]
     return chosen

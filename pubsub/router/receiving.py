@@ -19,6 +19,7 @@ from pubsub.router.core import Core, Peer, Waiting
 from pubsub.router.effects import Disconnect, Validate, Verify
 from pubsub.router.events import RpcReceived, Validation, ValidationFinished, Verified
 from pubsub.router.message import SEQNO_BYTES, Message, parse_message, signature_check
+from pubsub.score import Rejection
 from pubsub.wire.rpc import decode_rpc, publish_field
 
 INVALID_MESSAGE = 5.0
@@ -32,6 +33,7 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
         core.drops["unknown_peer"] += len(event.frames)
         return
     params = core.params
+    graylisted = core.scores is not None and core.score(peer.id) < core.thresholds.graylist
     unverified: list[Message] = []
     checks: list[SignatureCheck] = []
     for payload in event.frames:
@@ -45,6 +47,9 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
             )
             if rpc.subscriptions:
                 control.on_subscriptions(core, peer, rpc.subscriptions, now=now)
+            if graylisted:
+                core.drops["graylisted"] += 1
+                continue
             for raw in rpc.publish:
                 _on_message(core, peer, raw, unverified, checks, now=now)
         except RemoteError as error:
@@ -86,13 +91,13 @@ def _on_message(
     signed = core.params.signing is Signing.STRICT
     wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
     if wrong is not None:
-        _refuse(core, peer, wrong, "signing_policy", "messages against the signing policy")
+        _refuse(core, message, wrong, "signing_policy", "messages against the signing policy")
         return
     message.id = message_id = core.message_id(message)
     if signed and peer.id not in topic.mesh:
         _note_stray(core, topic, peer, message, now)
     if message_id in core.seen.ids:
-        core.counters["duplicate"] += 1
+        _count_duplicate(core, message)
         return
     if message.origin == core.id:
         # Ours, from before a restart or forged: either way we did not just send it.
@@ -104,7 +109,7 @@ def _on_message(
         return
     check = signature_check(parsed)
     if isinstance(check, Verdict):
-        _refuse(core, peer, check, "bad_signature", "messages with bad signatures")
+        _refuse(core, message, check, "bad_signature", "messages with bad signatures")
         return
     unverified.append(message)
     checks.append(check)
@@ -124,13 +129,22 @@ def _not_anonymous(parsed: rpc_pb2.Message) -> Verdict | None:
     return Verdict.ODD if parsed.HasField("key") else None
 
 
-def _refuse(core: Core, peer: Peer, verdict: Verdict, drop: str, reason: str) -> None:
+def _refuse(core: Core, message: Message, verdict: Verdict, drop: str, reason: str) -> None:
     """Drop a message; its sender is blamed only if no correct peer forwards such a one."""
     if verdict is Verdict.ODD:
         core.drops["odd_message"] += 1
-    else:
-        core.drops[drop] += 1
-        core.blame(peer, INVALID_MESSAGE, reason)
+        return
+    core.drops[drop] += 1
+    core.reject(message, Rejection.INVALID, proven=False)
+    sender = core.peers.get(message.received_from)
+    if sender is not None:
+        core.blame(sender, INVALID_MESSAGE, reason)
+
+
+def _count_duplicate(core: Core, message: Message) -> None:
+    core.counters["duplicate"] += 1
+    if core.scores is not None:
+        core.scores.duplicate(message.received_from, message.topic, message.id, now=core.now)
 
 
 def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now: float) -> None:
@@ -163,20 +177,17 @@ def on_verified(core: Core, event: Verified) -> None:
     for message, verdict in zip(waiting.messages, event.verdicts, strict=True):
         if verdict is Verdict.GOOD:
             _accept(core, message)
-        elif verdict is Verdict.ODD:
-            core.drops["odd_message"] += 1
         else:
-            core.drops["bad_signature"] += 1
-            sender = core.peers.get(message.received_from)
-            if sender is not None:
-                core.blame(sender, INVALID_MESSAGE, "messages with bad signatures")
+            _refuse(core, message, verdict, "bad_signature", "messages with bad signatures")
 
 
 def _accept(core: Core, message: Message) -> None:
     """Mark an authentic message as seen, and pass it to the validators if there are any."""
     message_id = message.id
+    if core.promises:
+        core.promises.pop(message_id, None)
     if message_id in core.seen.ids:
-        core.counters["duplicate"] += 1
+        _count_duplicate(core, message)
         return
     waiting = core.validated.get(message.topic)
     params = core.params
@@ -185,10 +196,13 @@ def _accept(core: Core, message: Message) -> None:
     ):
         # Not seen either: a later copy finds room, perhaps.
         core.drops["validation_queue_full"] += 1
+        core.reject(message, Rejection.THROTTLED)
         return
     core.seen.add(message_id)
     if core.asked:
         core.asked.pop(message_id, None)
+    if core.scores is not None:
+        core.scores.arrived(message_id, now=core.now)
     topic = core.topics.get(message.topic)
     if topic is not None:
         core.refuse_copies(topic, message)
@@ -211,8 +225,10 @@ def on_validation_finished(core: Core, event: ValidationFinished) -> None:
         _release(core, message)
     elif event.verdict is Validation.IGNORE:
         core.drops["ignored_by_validator"] += 1
+        core.reject(message, Rejection.IGNORED)
     else:
         core.drops["rejected_by_validator"] += 1
+        core.reject(message, Rejection.INVALID)
         if core.params.signing is Signing.NONE:
             # An anonymous message's id need not bind its topic and content: what
             # is wrong here may be right in the next message that has it.
@@ -229,6 +245,8 @@ def _release(core: Core, message: Message) -> None:
         core.drops["not_subscribed"] += 1
         return
     core.deliveries.append(message)
+    if core.scores is not None:
+        core.scores.delivered(message.received_from, message.topic, message.id, now=core.now)
     core.cache.put(message.id, message.topic, message.encoded)
     sender, origin, peers = message.received_from, message.origin, core.peers
     for peer_id in topic.mesh:

@@ -37,6 +37,7 @@ from pubsub.router.events import (
 )
 from pubsub.router.message import MessageIdFunction
 from pubsub.router.protocols import FEATURES
+from pubsub.router.scoring import Scoring
 from pubsub.router.snapshot import snapshot
 
 
@@ -64,6 +65,7 @@ class Router:
         first_seqno: int,
         message_id: MessageIdFunction | None = None,
         may_know: Callable[[PeerId, str], bool] = _anyone,
+        scoring: Scoring | None = None,
     ) -> None:
         self._core = core = Core(
             key,
@@ -72,6 +74,7 @@ class Router:
             first_seqno=first_seqno,
             message_id=message_id,
             may_know=may_know,
+            scoring=scoring or Scoring(),
         )
         core.next_heartbeat = now + core.params.heartbeat_initial_delay
 
@@ -96,6 +99,7 @@ class Router:
         followed. Nothing a peer sends raises.
         """
         core = self._core
+        core.now = now
         effects: list[Effect] = []
         core.effects = effects
         match event:
@@ -187,6 +191,8 @@ class Router:
             core.effects.append(Disconnect(event.peer, "we have too many pubsub peers"))
             return
         core.add_peer(event.peer, event.protocol, outbound=event.outbound)
+        if core.scores is not None:
+            core.scores.connected(event.peer, [event.ip] if event.ip else [], now=core.now)
 
     def _on_stream_opened(self, event: StreamOpened) -> None:
         """Say hello: our topics, and, on a stream that replaces another, our meshes."""
@@ -225,6 +231,8 @@ class Router:
         peer = core.peers.pop(event.peer, None)
         if peer is None:
             return
+        if core.scores is not None:
+            core.scores.disconnected(peer.id, now=core.now)
         core.counters["idontwant_cancelled"] += peer.outbox.cancelled
         lost = peer.outbox.queued - peer.outbox.taken
         if lost:

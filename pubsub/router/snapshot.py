@@ -19,7 +19,7 @@ def _counters(core: Core) -> dict[str, int]:
 def snapshot(core: Core) -> dict[str, Any]:
     """Copies only: texts, numbers, lists and dicts; ids in base58, message ids in hexadecimal.
 
-    Keys: peer, peers, subscriptions, mesh, fanout, backoff, recent, scores,
+    Keys: peer, peers, subscriptions, mesh, fanout, backoff, recent, faults, scores,
     queues, drops, counters, caches.
     """
     topics = core.topics.values()
@@ -41,7 +41,8 @@ def snapshot(core: Core) -> dict[str, Any]:
             {"topic": topic, "id": message_id.hex()}
             for topic, message_id in core.cache.recent(RECENT)
         ],
-        "scores": {str(peer.id): -peer.faults for peer in core.peers.values()},
+        "faults": {str(peer.id): peer.faults for peer in core.peers.values()},
+        "scores": {str(peer): core.score(peer) for peer in core.peers},
         "queues": {
             str(peer.id): {"messages": len(peer.outbox), "bytes": peer.outbox.waiting_bytes}
             for peer in core.peers.values()

@@ -43,7 +43,7 @@ async def test_only_what_is_accepted_arrives(validator: Callable[[pubsub.Message
         await until(lambda: drops(bob, "rejected_by_validator") == 1)
         assert drops(bob, "ignored_by_validator") == 1
         # Only the rejected one is held against its sender.
-        assert bob.snapshot()["scores"][str(ann.peer_id)] == -5
+        assert bob.snapshot()["faults"][str(ann.peer_id)] == 5
 
 
 async def test_a_bool_is_an_answer():

@@ -52,7 +52,10 @@ MAX_FILE, MAX_FUNCTION = 400, 60
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 # Pure modules that are tested together with another: module -> the test file, from tests/unit/.
-SHARED_TESTS: dict[str, str] = {"router.control": "router/test_graft_prune.py"}
+SHARED_TESTS: dict[str, str] = {
+    "mesh.standing": "mesh/test_balance.py",
+    "router.control": "router/test_graft_prune.py",
+}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from pubsub.mesh.rules import (
     Changes,
     Refusal,
     backoff_for,
-    balance,
     fanout_expired,
     join,
     one_sided,
@@ -113,35 +112,6 @@ def test_who_is_welcomed(state: TopicState, backoff: Backoff | None, welcomed: b
 
 def test_who_is_in_the_mesh_is_not_welcomed_again() -> None:
     assert welcome(topic(3, 3), A, PARAMS, now=0.0) == Changes()
-
-
-@pytest.mark.parametrize(
-    ("peers", "mesh", "grafts", "prunes"),
-    [
-        (0, 0, 0, 0),
-        (20, 0, 6, 0),
-        (20, 3, 3, 0),
-        (4, 3, 1, 0),
-        (20, 4, 0, 0),
-        (20, 12, 0, 0),
-        (20, 13, 0, 7),
-        (20, 20, 0, 14),
-    ],
-)
-def test_balance(peers: int, mesh: int, grafts: int, prunes: int) -> None:
-    state = topic(peers, mesh)
-    changes = balance(state, PARAMS, rng(), now=0.0)
-    assert len(set(changes.graft)) == grafts
-    assert len(set(changes.prune)) == prunes
-    assert set(changes.graft).isdisjoint(state.mesh)
-    assert set(changes.prune) <= set(state.mesh)
-
-
-def test_balance_waits_for_backoffs() -> None:
-    state = topic(4)
-    state.backoff = {peer: Backoff(10, 11) for peer in PEERS[:3]}
-    assert balance(state, PARAMS, rng(), now=10.5).graft == (PEERS[3],)
-    assert len(balance(state, PARAMS, rng(), now=11.0).graft) == 4
 
 
 def test_one_sided_links_are_settled_in_the_second_heartbeat() -> None:

@@ -47,7 +47,7 @@ def test_a_full_mesh_refuses_whoever_comes() -> None:
         dialogue.do(peer.grafts("news"))
     dialogue >> CROWD[12].grafts("news") << ["P12 joined news", "P12: PRUNE news 60"]
     assert len(dialogue.mesh()) == 12
-    assert dialogue.router.snapshot()["scores"][str(CROWD[12].id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(CROWD[12].id)] == 0
 
 
 def test_a_graft_that_brings_one_topic_too_many_is_refused() -> None:
@@ -105,18 +105,18 @@ def test_a_prune_for_another_topic_changes_nothing() -> None:
 
 
 def test_a_pruned_peer_may_not_graft_before_its_time() -> None:
-    dialogue = in_news(*CROWD[:14])
+    dialogue = in_news(*CROWD[:14], params=Params(scoring=False))
     dialogue.do(*[peer.grafts("news") for peer in CROWD[:13]])
     late = CROWD[12]
     assert late.name not in dialogue.mesh()
     dialogue.do(CROWD[0].disconnects())
     # At once: a flood, which counts twice; later: a mere breach.
     dialogue >> late.grafts("news") << "P12: PRUNE news 60"
-    faults = -dialogue.router.snapshot()["scores"][str(late.id)]
+    faults = dialogue.router.snapshot()["faults"][str(late.id)]
     assert faults == 2
     dialogue.passes(11)
     dialogue >> late.grafts("news") << "P12: PRUNE news 60"
-    assert -dialogue.router.snapshot()["scores"][str(late.id)] == 3
+    assert dialogue.router.snapshot()["faults"][str(late.id)] == 3
     dialogue.passes(60)
     dialogue >> late.grafts("news") << []
     assert late.name in dialogue.mesh()
@@ -127,7 +127,7 @@ def test_a_peer_that_put_us_out_may_not_graft_at_once_either() -> None:
     dialogue.do(B.grafts("news"), B.prunes("news", 30))
     dialogue.passes(29)
     dialogue >> B.grafts("news") << "B: PRUNE news 60"
-    assert -dialogue.router.snapshot()["scores"][str(B.id)] == 1
+    assert dialogue.router.snapshot()["faults"][str(B.id)] == 1
 
 
 def test_a_later_backoff_never_shortens_an_earlier_one() -> None:
@@ -137,7 +137,7 @@ def test_a_later_backoff_never_shortens_an_earlier_one() -> None:
     dialogue >> B.grafts("news") << "B: PRUNE news 60"
     # Nor does it hide that we have just pruned the peer: this is a flood.
     dialogue >> B.grafts("news") << "B: PRUNE news 60"
-    assert -dialogue.router.snapshot()["scores"][str(B.id)] == 3
+    assert dialogue.router.snapshot()["faults"][str(B.id)] == 3
 
 
 def test_peers_of_v10_are_pruned_without_a_backoff_but_kept_away_all_the_same() -> None:
@@ -185,7 +185,7 @@ def test_the_last_word_on_a_topic_is_what_is_sent() -> None:
 
 
 def test_a_peer_that_grafts_without_end_is_sent_away() -> None:
-    dialogue = in_news(B)
+    dialogue = in_news(B, params=Params(scoring=False))
     dialogue.do(B.grafts("news"), B.prunes("news", 600))
     lines = dialogue.do(*[B.grafts("news")] * 60)
     assert "disconnect B: a flood of GRAFT" in lines

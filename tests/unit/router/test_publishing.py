@@ -159,7 +159,7 @@ def test_a_publisher_that_never_waited_blames_nobody() -> None:
     lines = dialogue.do(dialogue.publish())
     assert lines == ["A: MESSAGE us2 news: hello", "published to A; not B: its queue is full"]
     assert dialogue.mesh() == ["A", "B"]
-    assert dialogue.router.snapshot()["scores"][str(B.id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(B.id)] == 0
     assert dialogue.drops() == {"queue_full": 1}
 
 

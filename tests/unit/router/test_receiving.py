@@ -87,14 +87,14 @@ def test_unknown_topics_are_dropped_in_silence() -> None:
     dialogue = in_news(A)
     dialogue >> A.sends(D.message(1, topic="sport")) << []
     assert dialogue.drops() == {"not_subscribed": 1}
-    assert dialogue.router.snapshot()["scores"][str(A.id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
 
 
 def test_our_own_messages_do_not_come_back() -> None:
     dialogue = in_news(A)
     dialogue >> A.sends(US.message(77)) << []
     assert dialogue.drops() == {"own_message": 1}
-    assert dialogue.router.snapshot()["scores"][str(A.id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
 
 
 def test_messages_over_the_size_limit_are_dropped() -> None:
@@ -191,7 +191,7 @@ def test_an_encoding_that_others_accept_costs_the_forwarder_nothing(tail: bytes)
     dialogue = in_news(A)
     dialogue >> A.sends(C.message(1) + tail, C.message(2)) << "deliver news: hello"
     assert dialogue.drops() == {"odd_message": 1}
-    assert dialogue.router.snapshot()["scores"][str(A.id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
 
 
 def test_unknown_fields_are_signed_and_forwarded() -> None:

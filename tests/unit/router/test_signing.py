@@ -27,7 +27,7 @@ def judged(raw: bytes, signing: Signing = Signing.STRICT) -> tuple[str, float]:
     dialogue = Dialogue(params=Params(signing=signing))
     dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"))
     lines = dialogue.do(A.sends(raw))
-    faults = -dialogue.router.snapshot()["scores"][str(A.id)]
+    faults = dialogue.router.snapshot()["faults"][str(A.id)]
     return (lines or list(dialogue.drops()))[0], faults
 
 
@@ -166,7 +166,7 @@ def test_authors_with_other_keys(make: Callable[[], Any], inline: bool) -> None:
 
 
 def test_a_peer_that_sends_nothing_but_forgeries_is_sent_away() -> None:
-    dialogue = Dialogue()
+    dialogue = Dialogue(params=Params(scoring=False))
     dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"))
     lines = dialogue.do(*[A.sends(changed(data=b"%d" % number)) for number in range(21)])
     assert lines == ["disconnect A: messages with bad signatures"]

@@ -20,6 +20,7 @@ def test_keys_of_a_new_router() -> None:
         "fanout": {},
         "backoff": {},
         "recent": [],
+        "faults": {},
         "scores": {},
         "queues": {},
         "drops": {},

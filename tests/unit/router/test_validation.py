@@ -40,7 +40,7 @@ def test_what_is_rejected_costs_its_sender() -> None:
     dialogue.do(A.sends(C.message(1)))
     dialogue >> dialogue.validated(C.id_of(1), Validation.REJECT) << []
     assert dialogue.drops() == {"rejected_by_validator": 1}
-    assert dialogue.router.snapshot()["scores"][str(A.id)] == -5
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 5
     dialogue >> B.sends(C.message(1)) << []
     assert dialogue.counters()["duplicate"] == 1
 
@@ -50,7 +50,7 @@ def test_what_is_ignored_costs_nobody() -> None:
     dialogue.do(A.sends(C.message(1)))
     dialogue >> dialogue.validated(C.id_of(1), Validation.IGNORE) << []
     assert dialogue.drops() == {"ignored_by_validator": 1}
-    assert dialogue.router.snapshot()["scores"][str(A.id)] == 0
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
     dialogue >> B.sends(C.message(1)) << []
 
 
