@@ -82,7 +82,8 @@ __all__ = [
     "HostParams", "LocalError", "Message", "Node", "NotEnoughPeersError", "Overflow",
     "ParamError", "Params", "PeerId", "PeerJoined", "PeerLeft", "PrivateKey", "PubSubError",
     "PublicKey", "Receipt", "RemoteError", "ScoreParams", "ScoreThresholds", "Scoring", "Signing",
-    "StreamError", "Subscription", "TopicScoreParams", "Validation", "load_or_create_key", "open_node", "parse_address", "parse_peer_id",
+    "StreamError", "Subscription", "TopicScoreParams", "Validation", "load_or_create_key",
+    "open_node", "parse_address", "parse_peer_id",
 ]  # fmt: skip
 
 
