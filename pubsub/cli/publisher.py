@@ -2,8 +2,9 @@
 
 Piped input is often there before the first peer is. So the first message to a
 topic waits for a peer in it, up to a deadline that all topics share and that
-begins with the first message. After that, messages go out at once, to nobody
-if nobody is there; how many went so is counted.
+begins with the first message. After that, or once a message has reached a peer,
+messages go out at once, to nobody if nobody is there; how many went so is
+counted.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Publisher:
 
         Raises LocalError if the message cannot be published at all.
         """
-        if self._wait_for_first and topic not in self._met:
+        reached = self.published > self.unreached
+        if self._wait_for_first and not reached and topic not in self._met:
             await self._wait_for_peer(topic)
         receipt = await self._node.publish(topic, data)
         self.published += 1

@@ -104,7 +104,11 @@ def local_interfaces() -> list[str]:
     """The IPv4 addresses of this machine, in a stable order, loopback always among them."""
     import ifaddr
 
-    found = {ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4}
+    try:
+        found = {ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4}
+    except OSError:
+        # No descriptor is left to ask with; loopback is there all the same.
+        return [LOOPBACK]
     others = sorted(str(ip) for ip in found if ip != LOOPBACK)
     return [LOOPBACK, *others[: MAX_INTERFACES - 1]]
 
@@ -112,11 +116,11 @@ def local_interfaces() -> list[str]:
 def takes_multicast(interface: str) -> bool:
     """False for an interface that is gone or cannot; zeroconf would fail because of one such."""
     group = socket.inet_aton(MULTICAST_GROUP) + socket.inet_aton(interface)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
             trial.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
 
 

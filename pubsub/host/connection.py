@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import trio
 
@@ -22,26 +21,10 @@ from pubsub.host.liveness import Liveness
 from pubsub.host.params import HostParams
 from pubsub.host.pipe import LOST
 from pubsub.host.stream import Stream
+from pubsub.host.stream_table import Handler, StreamTable
 from pubsub.host.writer import Writer
 from pubsub.identity import Address, PeerId, PublicKey
-from pubsub.transport import (
-    Connection,
-    ConnectionEvent,
-    DataReceived,
-    GoAway,
-    Initiator,
-    Pong,
-    Ready,
-    Responder,
-    Secured,
-    StreamEnded,
-    StreamOpened,
-    StreamReset,
-    WindowOpened,
-    YamuxSession,
-)
-
-Handler: TypeAlias = Callable[[Stream], Awaitable[None]]
+from pubsub.transport import Connection, ConnectionEvent, GoAway, Pong, YamuxSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +64,19 @@ class HostConnection:
         self.outbound = machine.initiator
         self.opened_at = trio.current_time()
         self.writer = Writer(pipe, machine, params)
+        self.streams = StreamTable(
+            self, machine.muxer, self.writer, handlers=handlers, params=params, count=count
+        )
         self.closed = trio.Event()
         "Set when the socket is closed and every stream has been told."
         self.why = ""
         "How the connection ended; empty while it lives."
         self._pipe = pipe
         self._machine = machine
-        self._handlers = handlers
         self._params = params
         self._count = count
         self._early = early
         "What happened while the connection was secured."
-        self._streams: dict[int, Stream] = {}
-        self._deadlines: dict[Stream, float] = {}
-        "When streams that negotiate or linger are thrown away."
-        self._unread = 0
         self._nursery: trio.Nursery | None = None
         self._liveness = Liveness(params, self.opened_at)
         self._peer_gone = False
@@ -113,13 +94,18 @@ class HostConnection:
         """True if streams can be opened."""
         return not self.why and not self.muxer.peer_left
 
+    @property
+    def in_doubt(self) -> bool:
+        """True while a probe has no answer: another connection is the better one."""
+        return self._liveness.in_doubt
+
     def info(self) -> ConnectionInfo:
         return ConnectionInfo(
             self.peer,
             self.outbound,
             self.address,
             self.opened_at,
-            len(self._streams),
+            len(self.streams),
             self._liveness.round_trip,
         )
 
@@ -152,10 +138,7 @@ class HostConnection:
             timeout = self._params.close_timeout
             await farewell(self._pipe, self.writer, self._machine, timeout, gone=self._peer_gone)
             self._nursery = None
-            for stream in list(self._streams.values()):
-                stream.fail(f"connection ended: {self.why}")
-            self._streams.clear()
-            self._deadlines.clear()
+            self.streams.fail_all(f"connection ended: {self.why}")
             self.writer.release()
             self.closed.set()
 
@@ -174,7 +157,7 @@ class HostConnection:
 
     async def _read(self) -> None:
         pipe, machine, size = self._pipe, self._machine, self._params.read_bytes
-        flush, dispatch, liveness = self.writer.flush, self._dispatch, self._liveness
+        flush, dispatch, liveness = self.writer.flush, self.streams.dispatch, self._liveness
         try:
             dispatch(self._early)
             self._early = ()
@@ -205,66 +188,13 @@ class HostConnection:
         self._peer_gone = True
         self.close(f"connection lost: {error}")
 
-    # -- what the machine reports
-
-    def _dispatch(self, events: Sequence[ConnectionEvent]) -> None:
-        streams = self._streams
-        for event in events:
-            if type(event) is not DataReceived:
-                _REACTIONS[type(event)](self, event)
-                continue
-            stream = streams.get(event.stream_id)
-            if stream is None:
-                continue
-            sink = stream.sink
-            if sink is not None:
-                data = event.data
-                sink(data)
-                self.consume(event.stream_id, len(data))
-            else:
-                try:
-                    stream.take_in(event.data)
-                except RemoteError as error:
-                    self._count("failed_negotiations")
-                    stream.refuse(error)
-                    continue
-                if stream.protocol and stream in self._deadlines:
-                    self._start_handler(stream)
-
-    def _on_opened(self, event: StreamOpened) -> None:
-        old = self._streams.pop(event.stream_id, None)
-        if old is not None:
-            old.fail("peer reused the stream's id")
-        stream = Stream(self, event.stream_id, Responder(list(self._handlers)), inbound=True)
-        self._streams[event.stream_id] = stream
-        self._deadlines[stream] = trio.current_time() + self._params.stream_timeout
-
-    def _on_ended(self, event: StreamEnded) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.peer_ended()
-
-    def _on_reset(self, event: StreamReset) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            self.forget(stream)
-            stream.peer_reset()
-
-    def _on_window(self, event: WindowOpened) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.window_opened()
-
-    def _on_pong(self, event: Pong) -> None:
-        self._liveness.pong(event.value, trio.current_time())
-
-    def _on_go_away(self, event: GoAway) -> None:
-        if event.code:
+    def on_event(self, event: ConnectionEvent) -> None:
+        """What the machine reports of the connection as a whole."""
+        if isinstance(event, Pong):
+            self._liveness.pong(event.value, trio.current_time())
+        elif isinstance(event, GoAway) and event.code:
             self._count("broken_by_us")
             self.close(f"peer says that we broke the protocol (code {event.code})")
-
-    def _on_nothing(self, event: Secured | Ready) -> None:
-        pass
 
     # -- streams
 
@@ -274,31 +204,12 @@ class HostConnection:
         Raises RemoteError if the peer speaks none of them, StreamError if it does not answer
         in time or the connection ends.
         """
-        initiator = Initiator(protocols)
         if not self.usable:
             raise StreamError(f"the connection is closing: {self.why or 'peer goes away'}")
-        try:
-            stream = Stream(self, self.muxer.open_stream(), initiator, inbound=False)
-        except LocalError as error:
-            raise StreamError(str(error)) from error
-        self._streams[stream.id] = stream
-        self.answer(stream, initiator.data_to_send())
-        self.writer.wake()
-        with trio.move_on_after(timeout):
-            try:
-                await stream.agreed()
-            except trio.Cancelled:
-                stream.reset()
-                raise
-            return stream
-        raise StreamError(f"peer did not agree on {protocols[0]} within {timeout:g} s")
+        return await self.streams.open(protocols, timeout)
 
-    def _start_handler(self, stream: Stream) -> None:
-        del self._deadlines[stream]
-        handler = self._handlers.get(stream.protocol)
-        if handler is None:
-            stream.reset()
-        elif self._nursery is not None:
+    def start_handler(self, stream: Stream, handler: Handler) -> None:
+        if self._nursery is not None:
             self._nursery.start_soon(self._handle, stream, handler)
 
     async def _handle(self, stream: Stream, handler: Handler) -> None:
@@ -313,48 +224,22 @@ class HostConnection:
             if not stream.attached:
                 stream.close()
 
-    def forget(self, stream: Stream) -> None:
-        """The stream has ended both ways, or was reset."""
-        if self._streams.get(stream.id) is stream:
-            del self._streams[stream.id]
-        self._deadlines.pop(stream, None)
+    # -- is the peer still there?
 
-    def linger(self, stream: Stream) -> None:
-        """We are done with the stream; the peer gets some time to end its half."""
-        self._deadlines[stream] = trio.current_time() + self._params.linger_timeout
-
-    def send(self, stream: Stream, data: bytes) -> None:
-        self.muxer.send_data(stream.id, data)
-        self.writer.queued(len(data))
-
-    def answer(self, stream: Stream, data: bytes) -> None:
-        """Send a step of a negotiation; a peer that leaves no window for it loses the stream."""
-        if len(data) > self.muxer.send_window(stream.id):
-            stream.reset()
-        elif data:
-            self.muxer.send_data(stream.id, data)
-
-    def hold(self, stream: Stream, size: int) -> None:
-        """Bytes wait for a stream's reader."""
-        self._unread += size
-        if self._unread > self._params.max_unread_bytes:
-            self._unread -= size
-            self._count("unread_overflows")
-            stream.reset()
-
-    def taken(self, stream: Stream, size: int, *, alive: bool) -> None:
-        """A stream's reader took bytes that waited."""
-        self._unread -= size
-        if size and alive:
-            self.consume(stream.id, size)
+    def probe(self) -> None:
+        """Ping now, and close unless the peer shows a sign of life within `probe_timeout`."""
+        if self._nursery is not None and not self.why and not self.in_doubt:
+            now = trio.current_time()
+            self.muxer.ping(self._liveness.probe(now))
             self.writer.wake()
+            self._nursery.start_soon(self._await_answer, now)
 
-    def consume(self, stream_id: int, size: int) -> None:
-        try:
-            self.muxer.consumed(stream_id, size)
-        except LocalError as error:
-            # The peer reset the stream and opened it anew before we took its bytes.
-            raise RemoteError("peer reused a stream's id") from error
+    async def _await_answer(self, asked: float) -> None:
+        await trio.sleep_until(asked + self._params.probe_timeout)
+        loss = self._liveness.probe_over(asked)
+        if loss is not None:
+            self._count(loss[0])
+            self.close(loss[1])
 
     async def _watch(self) -> None:
         step = min(self._liveness.step, self._params.stream_timeout / 4)
@@ -369,18 +254,4 @@ class HostConnection:
             if value is not None:
                 self.muxer.ping(value)
                 self.writer.wake()
-            for stream in [s for s, deadline in self._deadlines.items() if now >= deadline]:
-                self._count("expired_streams")
-                stream.reset("the stream took too long")
-
-
-_REACTIONS: dict[type, Callable[[HostConnection, object], None]] = {
-    StreamOpened: HostConnection._on_opened,  # type: ignore[dict-item]
-    StreamEnded: HostConnection._on_ended,  # type: ignore[dict-item]
-    StreamReset: HostConnection._on_reset,  # type: ignore[dict-item]
-    WindowOpened: HostConnection._on_window,  # type: ignore[dict-item]
-    Pong: HostConnection._on_pong,  # type: ignore[dict-item]
-    GoAway: HostConnection._on_go_away,  # type: ignore[dict-item]
-    Secured: HostConnection._on_nothing,  # type: ignore[dict-item]
-    Ready: HostConnection._on_nothing,  # type: ignore[dict-item]
-}
+            self.streams.expire(now)

@@ -24,6 +24,9 @@ from pubsub.identity import Address
 Upgrade: TypeAlias = Callable[[trio.abc.Stream, Address], Awaitable[HostConnection]]
 "Secures the connection made to an address; closes the stream if that fails."
 
+Refusal: TypeAlias = Callable[[Address], str | None]
+"Why a numeric address must not be dialled, None if it may be."
+
 FAMILIES = {
     "ip4": socket.AF_INET,
     "ip6": socket.AF_INET6,
@@ -49,16 +52,17 @@ class Dialer:
         self._params = params
         self._limiter = trio.CapacityLimiter(params.max_dials)
 
-    async def dial(self, addresses: Sequence[Address], upgrade: Upgrade) -> HostConnection:
-        """Try the addresses until one leads to a secured connection.
+    async def dial(
+        self, addresses: Sequence[Address], upgrade: Upgrade, refusal: Refusal, limit: float
+    ) -> HostConnection:
+        """Try the addresses until one leads to a secured connection, for `limit` seconds.
 
         Raises DialError, which names each address and why it failed.
         """
-        params = self._params
         race = _Race()
         try:
-            with trio.move_on_after(params.dial_timeout):
-                targets = await self._resolve_all(addresses, race)
+            with trio.move_on_after(limit):
+                targets = await self._resolve_all(addresses, refusal, race)
                 await self._run(targets, race, upgrade)
             if race.winner is not None:
                 return race.winner
@@ -85,7 +89,7 @@ class Dialer:
         over: trio.Event,
         nursery: trio.Nursery,
     ) -> None:
-        race.failures[target] = f"no answer in {self._params.dial_timeout:g} s"
+        race.failures[target] = "no answer in time"
         try:
             async with self._limiter:
                 pipe = await self._connect(target)
@@ -111,12 +115,19 @@ class Dialer:
             sock.close()
         raise DialError(f"no TCP connection in {self._params.tcp_timeout:g} s")
 
-    async def _resolve_all(self, addresses: Sequence[Address], race: _Race) -> list[Address]:
+    async def _resolve_all(
+        self, addresses: Sequence[Address], refusal: Refusal, race: _Race
+    ) -> list[Address]:
         targets: dict[Address, None] = {}
         for address in addresses:
             try:
                 for target in await resolve(address, self._params.tcp_timeout):
-                    targets[target] = None
+                    # Only now: a name may lead anywhere.
+                    why_not = refusal(target)
+                    if why_not is None:
+                        targets[target] = None
+                    else:
+                        race.failures[target] = why_not
             except DialError as error:
                 race.failures[address] = str(error)
         return list(targets)[: self._params.max_dial_addresses]

@@ -18,13 +18,14 @@ async def farewell(
     pipe: trio.abc.Stream, writer: Writer, machine: Connection, timeout: float, *, gone: bool
 ) -> None:
     """Send what is pending and a GoAway, unless the peer is `gone`, and close the socket."""
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + timeout):
+    with trio.CancelScope(shield=True):
         if not gone:
-            try:
-                await _say_goodbye(pipe, writer, machine)
-            except LOST:
-                # It went meanwhile: there is nobody to say goodbye to.
-                await trio.lowlevel.checkpoint()
+            with trio.move_on_after(timeout):
+                try:
+                    await _say_goodbye(pipe, writer, machine)
+                except LOST:
+                    # It went meanwhile: there is nobody to say goodbye to.
+                    await trio.lowlevel.checkpoint()
         await trio.aclose_forcefully(pipe)
 
 

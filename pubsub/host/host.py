@@ -1,8 +1,8 @@
 """The host: this machine's presence on the network, and its connections to other peers.
 
-    listen ─► admission ─► handshake ─┐
-    connect ─► dial ─────► handshake ─┴─► connection ─► identify ─► listeners are told
-                                              └─► inbound streams ─► handlers
+    listen ──► inbound ───┐ gate,
+    connect ─► outbound ──┴ handshake ─► connection ─► identify ─► listeners are told
+                                             └─► inbound streams ─► handlers
 
 What a peer does wrong ends its connection and is counted; it never ends the host.
 """
@@ -10,29 +10,31 @@ What a peer does wrong ends its connection and is counted; it never ends the hos
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
-from pubsub.errors import ClosedError, DialError, LocalError, ParamError, RemoteError, StreamError
+from pubsub.errors import ClosedError, DialError, LocalError, ParamError, StreamError
 from pubsub.host import identify, ping
-from pubsub.host.connection import ConnectionInfo, Handler, HostConnection
-from pubsub.host.dial import Dialer
-from pubsub.host.handshake import secure
+from pubsub.host.connection import ConnectionInfo, HostConnection
+from pubsub.host.gate import DeniedError, Gate
 from pubsub.host.identify import Identity
 from pubsub.host.identify_service import IdentifyService
-from pubsub.host.limits import Admission
-from pubsub.host.listen import Listener, announced
+from pubsub.host.inbound import Inbound
+from pubsub.host.outbound import Outbound
 from pubsub.host.params import HostParams
 from pubsub.host.peer_store import PeerStore
-from pubsub.host.pipe import SocketPipe
-from pubsub.host.shared_dials import SharedDials
+from pubsub.host.registry import HostListener, Registry
+from pubsub.host.signed_record import OwnRecord
 from pubsub.host.stream import Stream
+from pubsub.host.stream_table import Handler
+from pubsub.host.trimmer import Trimmer
+from pubsub.host.upgrade import Upgrader
+from pubsub.host.worth import Worth
 from pubsub.identity import Address, PeerId, PrivateKey, peer_id_of
-from pubsub.transport import Connection, YamuxLimits
 
 DISTRIBUTION = "gossipsub-trio"
 MAX_HANDLER_BYTES = 2048
@@ -47,19 +49,6 @@ def _own_agent() -> str:
         return DISTRIBUTION
 
 
-class HostListener(Protocol):
-    """Who wants to know about peers. The methods must not wait."""
-
-    def peer_connected(self, peer: PeerId, connection: HostConnection) -> None:
-        """The first connection to a peer is secured."""
-
-    def peer_identified(self, peer: PeerId, protocols: tuple[str, ...]) -> None:
-        """The peer told what it speaks; again on each connection and when that changes."""
-
-    def peer_disconnected(self, peer: PeerId) -> None:
-        """The last connection to a peer ended."""
-
-
 class Host:
     """Sockets, connections and streams of one peer: us."""
 
@@ -68,40 +57,48 @@ class Host:
         key: PrivateKey,
         *,
         params: HostParams | None = None,
+        gate: Gate | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
+        wall_clock: Callable[[], int] = time.time_ns,
         agent: str | None = None,
     ) -> None:
         self.key = key
         self.peer_id = peer_id_of(key.public_key)
         self.params = params = params or HostParams()
         self.agent = agent if agent is not None else _own_agent()
+        self.gate = gate if gate is not None else Gate()
+        "Whom we have to do with; change it at any time."
         self.peer_store = PeerStore(params.max_peers, params.max_addresses)
         self.counters: dict[str, int] = {}
         "How often each limit refused something and each kind of failure happened."
         self.trace: Callable[[str, dict[str, Any]], None] | None = None
         "Told about connections that begin, end or fail: a name and what is known."
         self._entropy = entropy
-        self._limits = YamuxLimits(inbound_streams=params.max_inbound_streams)
-        self._listeners: list[HostListener] = []
-        self._bound: list[Listener] = []
-        self._connections: dict[PeerId, list[HostConnection]] = {}
-        self._dialer = Dialer(params)
-        self._dials = SharedDials(self._dial)
-        self._admission: Admission | None = None
-        self._nursery: trio.Nursery | None = None
-        self._identify = IdentifyService(
-            params,
-            message=self._identify_message,
-            connections=self._all_connections,
-            wants_push=lambda c: identify.PUSH in self.peer_store.protocols(c.peer),
-            on_identity=self._on_identity,
-            count=self._count,
+        self._record = OwnRecord(key, wall_clock)
+        self._worth = Worth()
+        self._connections = Registry(
+            self.peer_id, params, self.peer_store, count=self._count, tell=self._tell
         )
+        self._trimmer = Trimmer(params, self._connections, self._worth, self._count)
+        self._nursery: trio.Nursery | None = None
+        self._identify = self._identify_service()
         self._handlers: dict[str, Handler] = {
             identify.PROTOCOL: self._identify.answer,
             identify.PUSH: self._identify.take_push,
             ping.PROTOCOL: ping.PingService().answer,
         }
+        self._upgrader = Upgrader(
+            key,
+            params,
+            handlers=self._handlers,
+            gate=self.gate,
+            entropy=entropy,
+            count=self._count,
+        )
+        self._inbound: Inbound | None = None
+        self._outbound: Outbound | None = None
+        "Both made by `run`."
+        self.gate.watch(self._enforce_gate)
 
     def __repr__(self) -> str:
         return f"<Host {self.peer_id!r}: {len(self._connections)} peers>"
@@ -111,8 +108,12 @@ class Host:
     @property
     def addresses(self) -> list[Address]:
         """Where we listen, each with our id."""
-        found = [address for bound in self._bound for address in announced(bound.address)]
-        return [address.with_peer(self.peer_id) for address in dict.fromkeys(found)]
+        found = self._inbound.addresses if self._inbound is not None else []
+        return [address.with_peer(self.peer_id) for address in found]
+
+    def signed_record(self) -> bytes | None:
+        """Our own word on our addresses, for others to pass on; None if we do not listen."""
+        return self._record.sealed(self.addresses)
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -138,30 +139,18 @@ class Host:
             self._identify.changed()
 
     def add_listener(self, listener: HostListener) -> None:
-        self._listeners.append(listener)
+        self._connections.listeners.append(listener)
 
     async def listen(self, addresses: Sequence[Address]) -> list[Address]:
         """Accept connections on these addresses; return what was bound, ports filled in.
 
         Raises ParamError if an address is taken or not ours; none is bound then.
         """
-        nursery = self._running()
-        bound: list[Listener] = []
-        try:
-            for address in addresses:
-                if address.peer not in (None, self.peer_id):
-                    raise ParamError(f"cannot listen on {address}: that is another peer's id")
-                bound.append(Listener(address))
-        except ParamError:
-            for listener in bound:
-                listener.close()
-            raise
-        for listener in bound:
-            nursery.start_soon(listener.accept_all, self._on_accept, self._count)
-        self._bound += bound
+        nursery, inbound, _ = self._running()
+        bound = inbound.listen(nursery, addresses)
         self._identify.changed()
         await trio.lowlevel.checkpoint()
-        return [listener.address.with_peer(self.peer_id) for listener in bound]
+        return [address.with_peer(self.peer_id) for address in bound]
 
     # -- other peers
 
@@ -171,24 +160,25 @@ class Host:
         Returns at once if it is connected already; joins a dial to it that is under way.
         Raises DialError, which names each address and why it failed.
         """
-        nursery = self._running()
-        peers = {address.peer for address in addresses} - {None}
-        if not addresses or len(peers) > 1:
-            raise ParamError("give one or more addresses, all of the same peer")
-        peer = peers.pop() if peers else None
-        if peer == self.peer_id:
-            raise DialError("that is this host itself")
-        limit = timeout if timeout is not None else self.params.dial_timeout
-        with trio.move_on_after(limit):
-            if peer is None:
-                return await self._dial(addresses, None)
-            if peer in self._connections:
-                await trio.lowlevel.checkpoint()
-            else:
-                await self._dials.join(nursery, peer, addresses)
-            return peer
-        tried = ", ".join(map(str, addresses))
-        raise DialError(f"could not connect within {limit:g} s: {tried}")
+        nursery, _, outbound = self._running()
+        return await outbound.connect(nursery, addresses, timeout)
+
+    def dial_later(
+        self, peer: PeerId, addresses: Sequence[Address] = (), *, source: PeerId | None = None
+    ) -> bool:
+        """Dial a peer that somebody told us of, when its turn comes; failures are only counted.
+
+        Without addresses, those on record are tried. An address is dialled only if it is no
+        nearer to us than `source`, the connected peer that told it: on the word of a peer on
+        the internet no private address is dialled, on that of one in our network no loopback
+        address. Of an unknown source, the farthest peer that we are connected to is assumed,
+        and the internet if there is none. `HostParams(dial_private=True)` turns that off.
+        False if the peer is not dialled: it is connected or denied, too many wait already, or
+        there are enough connections.
+        """
+        nursery, _, outbound = self._running()
+        addresses = addresses or self.peer_store.addresses(peer)
+        return outbound.dial_later(nursery, peer, addresses, source)
 
     async def open_stream(
         self, peer: PeerId, protocols: Sequence[str], *, timeout: float = 10.0
@@ -198,11 +188,9 @@ class Host:
         Raises RemoteError if it speaks none, StreamError if it is not connected or does not
         answer in time.
         """
-        usable = [c for c in self._connections.get(peer, ()) if c.usable]
-        if not usable:
+        connection = self._connections.best(peer)
+        if connection is None:
             raise StreamError(f"not connected to {peer}")
-        # Of several, both ends prefer the one that the smaller id dialled, then the older.
-        connection = min(usable, key=lambda c: (self.peer_id < peer) != c.outbound)
         return await connection.open_stream(protocols, timeout)
 
     async def ping(self, peer: PeerId, *, timeout: float = 10.0) -> float:
@@ -237,138 +225,119 @@ class Host:
         connections = self._connections.get(peer)
         return connections[0].info() if connections else None
 
+    # -- what peers are worth
+
+    def tag(self, peer: PeerId, name: str, value: float) -> None:
+        """Set what `name` adds to the peer's value; 0 takes it away, and so does its leaving.
+
+        When there are too many connections, the peers of the lowest value are disconnected.
+        """
+        self._worth.tag(peer, name, value)
+
+    def protect(self, peer: PeerId, tag: str) -> None:
+        """Disconnect the peer last, until `unprotect` is called for each `tag`."""
+        self._worth.protect(peer, tag)
+
+    def unprotect(self, peer: PeerId, tag: str) -> bool:
+        """Take one protection away; True if the peer has others."""
+        return self._worth.unprotect(peer, tag)
+
     # -- its life
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Carry all connections until cancelled; then say goodbye and close every socket."""
-        if self._admission is not None:
+        if self._inbound is not None:
             raise LocalError("a host runs only once: make another one")
-        self._admission = Admission(self.params, trio.current_time())
+        self._inbound = inbound = self._make_inbound()
+        self._outbound = self._make_outbound()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._identify.push_changes)
+                nursery.start_soon(self._trimmer.run)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
             self._nursery = None
-            for bound in self._bound:
-                bound.close()
+            inbound.close()
 
-    def _running(self) -> trio.Nursery:
-        if self._nursery is None:
+    def _running(self) -> tuple[trio.Nursery, Inbound, Outbound]:
+        if self._nursery is None or self._inbound is None or self._outbound is None:
             raise ClosedError("the host is not running: start Host.run first")
-        return self._nursery
+        return self._nursery, self._inbound, self._outbound
+
+    def _make_inbound(self) -> Inbound:
+        return Inbound(
+            self.peer_id,
+            self.params,
+            gate=self.gate,
+            registry=self._connections,
+            upgrader=self._upgrader,
+            live=self._live,
+            count=self._count,
+            tell=self._tell,
+        )
+
+    def _make_outbound(self) -> Outbound:
+        return Outbound(
+            self.peer_id,
+            self.params,
+            gate=self.gate,
+            registry=self._connections,
+            upgrader=self._upgrader,
+            on_connection=self._on_dialled,
+            crowded=lambda: self._trimmer.crowded,
+            count=self._count,
+        )
 
     # -- connections
 
-    def _on_accept(self, pipe: SocketPipe, address: Address) -> None:
-        admission, nursery = self._admission, self._nursery
-        if admission is None or nursery is None:
-            pipe.close()
-            return
-        outbound = sum(c.outbound for c in self._all_connections())
-        refusal = admission.refusal(address.host, outbound, trio.current_time())
-        if refusal is not None:
-            pipe.close()
-            self._count(refusal)
-            return
-        admission.entered(address.host)
-        nursery.start_soon(self._serve, pipe, address, admission)
-
-    async def _serve(self, pipe: SocketPipe, address: Address, admission: Admission) -> None:
-        try:
-            try:
-                connection = await self._upgrade(pipe, address, initiator=False)
-            finally:
-                admission.secured()
-            self._register(connection)
-            await self._carry(connection)
-        except (RemoteError, StreamError, DialError) as error:
-            self._count("failed_handshakes")
-            self._tell("handshake_failed", address=address, why=str(error))
-        finally:
-            admission.left(address.host)
-
-    async def _dial(self, addresses: Sequence[Address], peer: PeerId | None) -> PeerId:
-        upgrade = partial(self._upgrade, initiator=True, expected_peer=peer)
-        connection = await self._dialer.dial(addresses, upgrade)
+    async def _on_dialled(self, connection: HostConnection) -> None:
         nursery = self._nursery
         if nursery is None:
             await connection.abandon()
             raise DialError("the host was stopped")
-        self._register(connection)
-        nursery.start_soon(self._carry, connection)
-        return connection.peer
-
-    async def _upgrade(
-        self,
-        pipe: trio.abc.Stream,
-        address: Address,
-        *,
-        initiator: bool,
-        expected_peer: PeerId | None = None,
-    ) -> HostConnection:
-        machine = Connection(
-            initiator=initiator,
-            key=self.key,
-            entropy=self._entropy,
-            expected_peer=expected_peer,
-            limits=self._limits,
-        )
-        early = await secure(pipe, machine, self.params.handshake_timeout)
-        connection = HostConnection(
-            pipe,
-            machine,
-            early,
-            address=address,
-            handlers=self._handlers,
-            params=self.params,
-            count=self._count,
-        )
-        if connection.peer == self.peer_id:
+        if not self._permits(connection):
             await connection.abandon()
-            raise DialError("that is this host itself")
-        return connection
+            raise DeniedError(f"{connection.peer} is denied by this host's gate")
+        self._connections.enter(connection)
+        nursery.start_soon(self._carry, connection)
 
-    def _register(self, connection: HostConnection) -> None:
-        peer = connection.peer
-        record = self.peer_store.touch(peer)
-        record.connected = True
-        record.public_key = connection.public_key
-        if connection.outbound:
-            self.peer_store.add_addresses(peer, [connection.address])
-        connections = self._connections.setdefault(peer, [])
-        connections.append(connection)
-        self._tell("connected", peer=peer, address=connection.address, outbound=connection.outbound)
-        if len(connections) > self.params.max_connections_per_peer:
-            self._count("surplus_connections")
-            connections[0].close("too many connections to one peer")
-        if len(connections) == 1:
-            for listener in self._listeners:
-                listener.peer_connected(peer, connection)
+    async def _live(self, connection: HostConnection) -> None:
+        self._connections.enter(connection)
+        await self._carry(connection)
 
     async def _carry(self, connection: HostConnection) -> None:
-        peer = connection.peer
+        self._trimmer.look()
         try:
             await connection.run(self._identify.ask)
         finally:
             self._identify.forget(connection)
-            connections = self._connections[peer]
-            connections.remove(connection)
-            self._tell("disconnected", peer=peer, address=connection.address, why=connection.why)
-            if not connections:
-                del self._connections[peer]
-                record = self.peer_store.get(peer)
-                if record is not None:
-                    record.connected = False
-                for listener in self._listeners:
-                    listener.peer_disconnected(peer)
+            self._connections.leave(connection)
+            if connection.peer not in self._connections:
+                self._worth.left(connection.peer)
 
-    def _all_connections(self) -> list[HostConnection]:
-        return [c for connections in self._connections.values() for c in connections]
+    def _permits(self, connection: HostConnection) -> bool:
+        gate = self.gate
+        return gate.permits_peer(connection.peer) and gate.permits_ip(connection.address.host)
+
+    def _enforce_gate(self) -> None:
+        for connection in self._connections.all():
+            if not connection.why and not self._permits(connection):
+                self._count("denied_connections")
+                connection.close("denied by this host's gate")
 
     # -- identify
+
+    def _identify_service(self) -> IdentifyService:
+        return IdentifyService(
+            self.params,
+            message=self._identify_message,
+            connections=self._connections.all,
+            wants_push=lambda c: identify.PUSH in self.peer_store.protocols(c.peer),
+            on_identity=self._on_identity,
+            count=self._count,
+        )
 
     def _identify_message(self, observed: Address) -> bytes:
         return identify.encode(
@@ -377,6 +346,7 @@ class Host:
             protocols=self.protocols,
             agent=self.agent,
             observed=observed,
+            record=self.signed_record(),
         )
 
     def _on_identity(self, connection: HostConnection, identity: Identity) -> None:
@@ -385,8 +355,13 @@ class Host:
         record.protocols = identity.protocols
         record.agent = identity.agent
         record.observed = identity.observed
-        self.peer_store.add_addresses(peer, identity.addresses)
-        for listener in self._listeners:
+        if identity.bad_record:
+            self._count("bad_signed_records")
+            self._tell("bad_signed_record", peer=peer, why=identity.bad_record)
+        # Who signs for addresses need not be asked for others; go does the same.
+        if identity.record is None or not self.peer_store.add_record(identity.record):
+            self.peer_store.add_addresses(peer, identity.addresses)
+        for listener in self._connections.listeners:
             listener.peer_identified(peer, identity.protocols)
 
     # -- what is told

@@ -16,6 +16,7 @@ import trio
 from google.protobuf.message import DecodeError
 
 from pubsub.errors import RemoteError
+from pubsub.host.signed_record import SignedRecord
 from pubsub.host.stream import Stream
 from pubsub.identity import Address, PeerId, PublicKey, address_from_bytes
 from pubsub.pb import identify_pb2
@@ -47,6 +48,11 @@ class Identity:
     agent: str
     observed: Address | None
     public_key: PublicKey | None
+    record: SignedRecord | None = None
+    "Its own, checked."
+
+    bad_record: str = ""
+    "What is wrong with the signed record that came, if anything is."
 
 
 def encode(
@@ -56,8 +62,12 @@ def encode(
     protocols: Sequence[str],
     agent: str,
     observed: Address | None,
+    record: bytes | None = None,
 ) -> bytes:
-    """Our message, at most 4 KiB: addresses that do not fit are left out, the last ones first."""
+    """Our message, at most 4 KiB: addresses that do not fit are left out, the last ones first.
+
+    Our signed `record` goes before them, since a peer that reads it needs no others.
+    """
     message = identify_pb2.Identify(
         public_key=key.protobuf,
         protocols=protocols,
@@ -67,6 +77,9 @@ def encode(
     if observed is not None:
         message.observed_addr = observed.with_peer(None).to_bytes()
     room = MAX_SENT - message.ByteSize()
+    if record is not None and len(record) + 3 <= room:
+        message.signed_peer_record = record
+        room -= len(record) + 3
     for address in addresses:
         raw = address.with_peer(None).to_bytes()
         # A tag and a length of one or two bytes come with each.
@@ -100,6 +113,7 @@ def decode(parts: Sequence[bytes], peer: PeerId) -> Identity:
         key = PublicKey.from_protobuf(message.public_key)
         if not peer.matches(key):
             raise RemoteError("identify message carries another peer's key")
+    record, bad_record = _record(message.signed_peer_record, peer)
     observed = _address(message.observed_addr)
     found = (_address(raw) for raw in message.listen_addrs[:MAX_ADDRESSES])
     return Identity(
@@ -108,7 +122,22 @@ def decode(parts: Sequence[bytes], peer: PeerId) -> Identity:
         agent="".join(c for c in agent if c.isprintable()),
         observed=observed.with_peer(None) if observed is not None else None,
         public_key=key,
+        record=record,
+        bad_record=bad_record,
     )
+
+
+def _record(encoded: bytes, peer: PeerId) -> tuple[SignedRecord | None, str]:
+    """The peer's own record, or what is wrong with it: all else that it told may be right."""
+    if not encoded:
+        return None, ""
+    try:
+        record = SignedRecord.read(encoded)
+    except RemoteError as error:
+        return None, str(error)
+    if record.peer != peer:
+        return None, "identify message carries another peer's record"
+    return record, ""
 
 
 def _address(raw: bytes) -> Address | None:

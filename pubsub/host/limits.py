@@ -38,6 +38,7 @@ class Admission:
         self._params = params
         self._bucket = TokenBucket(params.accept_rate, params.accept_burst, now)
         self._by_ip: dict[str, int] = {}
+        self._unsecured: dict[str, int] = {}
         self.handshakes = 0
         "Inbound connections that are not secured yet."
         self.inbound = 0
@@ -46,23 +47,30 @@ class Admission:
     def refusal(self, ip: str, outbound: int, now: float) -> str | None:
         """The name of the limit that a connection from `ip` would break, or None."""
         params = self._params
-        if not self._bucket.take(now):
-            return "refused_accept_rate"
+        # What one address does wrong first, so that it uses up nothing of the others'.
+        if self._by_ip.get(ip, 0) >= params.max_connections_per_ip and not is_loopback(ip):
+            return "refused_per_ip"
+        if self._unsecured.get(ip, 0) >= max(1, params.max_handshakes // 2):
+            return "refused_per_ip"
         if self.handshakes >= params.max_handshakes:
             return "refused_handshakes"
         if self.inbound + outbound >= params.max_connections:
             return "refused_connections"
-        if self._by_ip.get(ip, 0) >= params.max_connections_per_ip and not is_loopback(ip):
-            return "refused_per_ip"
+        if not self._bucket.take(now):
+            return "refused_accept_rate"
         return None
 
     def entered(self, ip: str) -> None:
         self.inbound += 1
-        self.handshakes += 1
         self._by_ip[ip] = self._by_ip.get(ip, 0) + 1
+        self.handshakes += 1
+        self._unsecured[ip] = self._unsecured.get(ip, 0) + 1
 
-    def secured(self) -> None:
+    def secured(self, ip: str) -> None:
         self.handshakes -= 1
+        self._unsecured[ip] -= 1
+        if not self._unsecured[ip]:
+            del self._unsecured[ip]
 
     def left(self, ip: str) -> None:
         self.inbound -= 1

@@ -88,9 +88,10 @@ def announced(bound: Address) -> list[Address]:
 
 def _primary(family: socket.AddressFamily) -> str | None:
     """The address that this machine would use towards the internet, None if it has no route."""
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    # Also None where no descriptor is left for the question.
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((WELL_KNOWN[family], 9))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None

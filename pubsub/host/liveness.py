@@ -18,6 +18,7 @@ class Liveness:
         "Of the last ping that was answered."
         self._pinged_at = now
         self._value = 0
+        self._probed_at: float | None = None
 
     @property
     def step(self) -> float:
@@ -39,10 +40,36 @@ class Liveness:
         quiet_since = max(self.last_received, self._pinged_at)
         if now - quiet_since < self._params.ping_interval:
             return None
-        self._pinged_at = now
-        self._value = (self._value + 1) % PING_VALUES
-        return self._value
+        return self._ping(now)
 
     def pong(self, value: int, now: float) -> None:
         if value == self._value:
             self.round_trip = now - self._pinged_at
+            self._probed_at = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """True while a probe has no answer."""
+        return self._probed_at is not None
+
+    def probe(self, now: float) -> int:
+        """The value to ping with at once, out of turn."""
+        self._probed_at = now
+        return self._ping(now)
+
+    def probe_over(self, asked: float) -> tuple[str, str] | None:
+        """The counter and the reason, if the probe of `asked` had its time and was in vain."""
+        if self._probed_at != asked:
+            return None
+        self._probed_at = None
+        timeout = self._params.probe_timeout
+        # An answer may queue behind other bytes, which serve as well; not so those that a
+        # dead peer had sent before and that still waited in the socket: they come at once.
+        if self.last_received > asked + timeout / 2:
+            return None
+        return "dead_connections", f"no answer to a ping within {timeout:g} s"
+
+    def _ping(self, now: float) -> int:
+        self._pinged_at = now
+        self._value = (self._value + 1) % PING_VALUES
+        return self._value

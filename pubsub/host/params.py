@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from pubsub.errors import ParamError
@@ -13,7 +14,7 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostParams:
-    """Every number the host obeys; each must be above zero."""
+    """Every limit the host obeys; each number must be above zero."""
 
     handshake_timeout: float = 15.0
     "From an accepted or made TCP connection to one that carries streams (go's accept timeout)."
@@ -45,6 +46,10 @@ class HostParams:
     idle_timeout: float = 25.0
     "A connection that has been silent this long is dead (ours: noticed within 30 s)."
 
+    probe_timeout: float = 3.0
+    "When a connected peer connects once more, for the older connection to show that it lives"
+    "(ours: a peer that lost its power and is back takes over its streams within seconds)."
+
     write_timeout: float = 30.0
     "A socket write that takes longer ends the connection (go-pubsub's write deadline)."
 
@@ -60,6 +65,16 @@ class HostParams:
     max_connections_per_peer: int = 4
     "The oldest one beyond this is closed (ours: two are normal after dials from both ends)."
 
+    high_water: int | None = None
+    "Connections beyond which the least valued peers are disconnected; None: three quarters of"
+    "`max_connections` (go: 192)."
+
+    low_water: int | None = None
+    "Connections left after that; None: five sixths of `high_water` (go: 160)."
+
+    grace_period: float = 20.0
+    "New peers are spared this long: nobody knows yet what they are worth (go's kubo)."
+
     max_handshakes: int = 32
     "Inbound connections that are not secured yet (ours)."
 
@@ -68,6 +83,20 @@ class HostParams:
 
     max_dial_addresses: int = 16
     "Addresses tried for one peer, names resolved (ours)."
+
+    max_pending_dials: int = 128
+    "Peers that wait for `dial_later` (go-pubsub's peer exchange)."
+
+    max_background_dials: int = 8
+    "Of those, peers dialled at one time (go-pubsub)."
+
+    background_dial_timeout: float = 30.0
+    "For each of them (go-pubsub)."
+
+    dial_private: bool = False
+    "Let `dial_later` dial loopback and private addresses whoever told them. Otherwise they are"
+    "dialled only on the word of a peer that is as close itself: a stranger from the internet"
+    "must not send us knocking at the doors of our own network."
 
     accept_rate: float = 50.0
     "Inbound connections a second, after the burst (ours)."
@@ -101,10 +130,19 @@ class HostParams:
         for spec in fields(self):
             value = getattr(self, spec.name)
             # `not >` also catches NaN.
-            if not value > 0:
+            if value is not None and spec.type != "bool" and not value > 0:
                 raise ParamError(f"{spec.name} must be above 0, not {value}")
         if self.ping_interval >= self.idle_timeout:
             raise ParamError(
                 "ping_interval must be below idle_timeout, or quiet peers are taken for dead: "
                 f"{self.ping_interval:g}, {self.idle_timeout:g}"
             )
+        low, high = self.watermarks
+        if low > high:
+            raise ParamError(f"low_water must not be above high_water: {low}, {high}")
+
+    @property
+    def watermarks(self) -> tuple[int, int]:
+        """The low and the high one, whether given or not."""
+        high = self.high_water or math.ceil(self.max_connections * 3 / 4)
+        return self.low_water or math.ceil(high * 5 / 6), high

@@ -1,7 +1,7 @@
 """What is known of other peers: addresses, protocols, key, agent. Bounded in every direction.
 
 Peers we are connected to are never forgotten; of the others, the one heard of
-least recently goes first.
+least recently goes first. Addresses that a peer signed for come before all others.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pubsub.host.signed_record import SignedRecord
 from pubsub.identity import Address, PeerId, PublicKey
 
 
@@ -17,7 +18,13 @@ class PeerRecord:
     """All that is known of one peer."""
 
     addresses: dict[Address, None] = field(default_factory=dict)
-    "Oldest first."
+    "Those that it has not signed for, the oldest first."
+
+    signed: SignedRecord | None = None
+    "Its own word on its addresses, the newest that came."
+
+    certified: dict[Address, None] = field(default_factory=dict)
+    "The addresses of that, in the peer's order, less those that did not work."
 
     protocols: tuple[str, ...] = ()
     agent: str = ""
@@ -49,11 +56,22 @@ class PeerStore:
         return self._records.get(peer)
 
     def addresses(self, peer: PeerId) -> list[Address]:
-        """Addresses of a peer, the newest first, each with the peer's id."""
+        """Addresses of a peer: those it signed for, then the newest; each with the peer's id."""
         record = self._records.get(peer)
         if record is None:
             return []
-        return [address.with_peer(peer) for address in reversed(record.addresses)]
+        found = {**record.certified, **dict.fromkeys(reversed(record.addresses))}
+        return [address.with_peer(peer) for address in list(found)[: self._max_addresses]]
+
+    def record(self, peer: PeerId) -> SignedRecord | None:
+        """The newest signed record of a peer, as it was read."""
+        record = self._records.get(peer)
+        return record.signed if record is not None else None
+
+    def signed_record(self, peer: PeerId) -> bytes | None:
+        """The same as it came, to pass on."""
+        record = self.record(peer)
+        return record.encoded if record is not None else None
 
     def protocols(self, peer: PeerId) -> tuple[str, ...]:
         """What the peer said it speaks; empty if it has not been identified."""
@@ -83,11 +101,21 @@ class PeerStore:
             if len(known) > self._max_addresses:
                 del known[next(iter(known))]
 
+    def add_record(self, signed: SignedRecord) -> bool:
+        """Remember a signed record; False if a newer one is known."""
+        record = self.touch(signed.peer)
+        if record.signed is not None and record.signed.seq >= signed.seq:
+            return record.signed.seq == signed.seq
+        record.signed = signed
+        record.certified = dict.fromkeys(address.with_peer(None) for address in signed.addresses)
+        return True
+
     def remove_address(self, peer: PeerId, address: Address) -> None:
         """Forget an address that does not work."""
         record = self._records.get(peer)
         if record is not None:
             record.addresses.pop(address.with_peer(None), None)
+            record.certified.pop(address.with_peer(None), None)
 
     def touch(self, peer: PeerId) -> PeerRecord:
         """The peer's record, made if there is none, as the most recent one."""

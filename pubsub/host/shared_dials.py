@@ -22,19 +22,23 @@ class _Dial:
 class SharedDials:
     """The dials to known peers that are under way."""
 
-    def __init__(self, dial: Callable[[Sequence[Address], PeerId], Awaitable[object]]) -> None:
+    def __init__(
+        self, dial: Callable[[Sequence[Address], PeerId, float], Awaitable[object]]
+    ) -> None:
         self._dial = dial
         self._dials: dict[PeerId, _Dial] = {}
 
-    async def join(self, nursery: trio.Nursery, peer: PeerId, addresses: Sequence[Address]) -> None:
-        """Wait for the dial to `peer`, begun in `nursery` if there is none yet.
+    async def join(
+        self, nursery: trio.Nursery, peer: PeerId, addresses: Sequence[Address], limit: float
+    ) -> None:
+        """Wait for the dial to `peer`, begun in `nursery` with a time limit if there is none yet.
 
         It goes on while anybody waits for it. Raises DialError if it fails.
         """
         dial = self._dials.get(peer)
         if dial is None:
             dial = self._dials[peer] = _Dial()
-            nursery.start_soon(self._run, dial, peer, addresses)
+            nursery.start_soon(self._run, dial, peer, addresses, limit)
         dial.waiting += 1
         try:
             await dial.done.wait()
@@ -46,11 +50,13 @@ class SharedDials:
             # A fresh one: an error that several tasks raise would gather all their tracebacks.
             raise DialError(str(dial.error))
 
-    async def _run(self, dial: _Dial, peer: PeerId, addresses: Sequence[Address]) -> None:
+    async def _run(
+        self, dial: _Dial, peer: PeerId, addresses: Sequence[Address], limit: float
+    ) -> None:
         dial.error = DialError("the dial was given up")
         try:
             with dial.scope:
-                await self._dial(addresses, peer)
+                await self._dial(addresses, peer, limit)
                 dial.error = None
         except DialError as error:
             dial.error = error

@@ -50,6 +50,7 @@ class Stream:
         "_send_ended",
         "_source",
         "_surplus",
+        "_table",
         "_writer",
         "connection",
         "id",
@@ -69,6 +70,7 @@ class Stream:
     ) -> None:
         self.id = stream_id
         self.connection = connection
+        self._table = connection.streams
         self._writer = connection.writer
         self.peer: PeerId = connection.peer
         self.inbound = inbound
@@ -105,7 +107,7 @@ class Stream:
         Raises StreamError if the stream ends before all are handed over.
         """
         await trio.lowlevel.checkpoint()
-        connection, writer = self.connection, self._writer
+        table, writer = self._table, self._writer
         start, end = 0, len(data)
         while start < end:
             if self._failure:
@@ -115,12 +117,12 @@ class Stream:
             if not writer.has_room:
                 await writer.wait_for_room()
                 continue
-            window = min(connection.muxer.send_window(self.id), CHUNK)
+            window = min(table.muxer.send_window(self.id), CHUNK)
             if not window:
                 await self._movable.park()
                 continue
             chunk = data[start : start + window]
-            connection.send(self, chunk)
+            table.send(self, chunk)
             start += len(chunk)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -143,7 +145,7 @@ class Stream:
         if max_bytes is not None and len(data) > max_bytes:
             self._chunks.appendleft(data[max_bytes:])
             data = data[:max_bytes]
-        self.connection.taken(self, len(data), alive=not self._failure)
+        self._table.taken(self, len(data), alive=not self._failure)
         return data
 
     async def receive_exactly(self, count: int) -> bytes:
@@ -177,7 +179,7 @@ class Stream:
         if not self._failure:
             self._drop_unread(alive=True)
             self.sink = _discard
-            self.connection.linger(self)
+            self._table.linger(self)
             self._end_sending()
         self._movable.unpark_all()
 
@@ -186,8 +188,8 @@ class Stream:
         if not self._failure:
             self._on_sink_end = self._on_source_end = None
             self._drop_unread(alive=False)
-            self.connection.muxer.reset_stream(self.id)
-            self.connection.forget(self)
+            self._table.muxer.reset_stream(self.id)
+            self._table.forget(self)
             self._writer.wake()
             self.fail(reason)
 
@@ -205,7 +207,7 @@ class Stream:
         self._on_sink_end = on_end
         while self._chunks:
             data = self._chunks.popleft()
-            self.connection.taken(self, len(data), alive=not self._failure)
+            self._table.taken(self, len(data), alive=not self._failure)
             on_data(data)
         if self._peer_ended or self._failure:
             self._tell_sink()
@@ -243,7 +245,7 @@ class Stream:
         source = self._source
         if source is None or self._send_ended or self._failure:
             return 0
-        muxer = self.connection.muxer
+        muxer = self._table.muxer
         room = min(room, muxer.send_window(self.id))
         if not room:
             return 0
@@ -274,18 +276,18 @@ class Stream:
         Raises RemoteError if they break the negotiation.
         """
         if self._negotiation is None:
-            self.connection.hold(self, len(data))
+            self._table.hold(self, len(data))
             if not self._failure:
                 self._chunks.append(data)
                 self._movable.unpark_all()
             return
         negotiation = self._negotiation
         negotiation.receive_data(data)
-        self.connection.answer(self, negotiation.data_to_send())
+        self._table.answer(self, negotiation.data_to_send())
         if self._failure:
             return
         leftover = negotiation.leftover
-        self.connection.consume(self.id, len(data) - len(leftover))
+        self._table.consume(self.id, len(data) - len(leftover))
         if negotiation.protocol is not None:
             self._negotiation = None
             self.protocol = negotiation.protocol
@@ -305,7 +307,7 @@ class Stream:
             self.reset("peer ended the stream before a protocol was agreed on")
             return
         if self._send_ended:
-            self.connection.forget(self)
+            self._table.forget(self)
         self._movable.unpark_all()
         self._tell_sink()
         # A stream that we only read is over with that, and nobody else would say so.
@@ -359,15 +361,15 @@ class Stream:
             return
         self._send_ended = True
         self._source = None
-        self.connection.muxer.end_stream(self.id)
+        self._table.muxer.end_stream(self.id)
         self._writer.wake()
         if self._peer_ended:
-            self.connection.forget(self)
+            self._table.forget(self)
 
     def _drop_unread(self, *, alive: bool) -> None:
         size = sum(map(len, self._chunks))
         self._chunks.clear()
-        self.connection.taken(self, size, alive=alive)
+        self._table.taken(self, size, alive=alive)
 
     def _tell_sink(self) -> None:
         callback, self._on_sink_end = self._on_sink_end, None

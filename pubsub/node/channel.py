@@ -35,6 +35,10 @@ class Channel(Generic[T]):
     def __init__(self, capacity: int, overflow: Overflow) -> None:
         if capacity < 1:
             raise ParamError(f"capacity must be at least 1, not {capacity}")
+        if not isinstance(overflow, Overflow):
+            raise ParamError(
+                f"overflow must be an Overflow, such as Overflow.DROP_NEWEST: {overflow!r}"
+            )
         self._capacity = capacity
         self._overflow = overflow
         self._items: deque[T] = deque()
@@ -94,6 +98,8 @@ class Channel(Generic[T]):
 
         Raises ClosedError once the queue is closed and empty.
         """
+        if max_items < 1:
+            raise ParamError(f"max_items must be at least 1, not {max_items}")
         if self._items:
             await self._pace.checkpoint(min(max_items, len(self._items)))
         if not self._items:

@@ -14,6 +14,7 @@ from pubsub.identity.verify import check_all
 from pubsub.node.channel import Channel, Overflow
 from pubsub.node.events import NodeEvent
 from pubsub.node.link import Link
+from pubsub.node.mismatch import MismatchWatch
 from pubsub.node.pace import Pace
 from pubsub.node.peering import Peering
 from pubsub.node.receipt import Receipt
@@ -82,6 +83,7 @@ class Node:
 
     @property
     def peer_id(self) -> PeerId:
+        """Who we are."""
         return self._host.peer_id
 
     @property
@@ -99,11 +101,12 @@ class Node:
         return self._host
 
     async def connect(self, address: str | Address) -> PeerId:
-        """Dial a peer and return its id.
+        """Dial a peer and return its id; at once if it is connected already.
 
         Raises ParamError for a bad address, DialError if the peer cannot be
         reached or is not the one the address names.
         """
+        self._check_open()
         if isinstance(address, str):
             address = parse_address(address)
         return await self._host.connect(address)
@@ -153,10 +156,14 @@ class Node:
         for `min_peers` subscribers to be there, and for room in the queues of
         slow peers; a peer that is still full then is skipped, pruned and named
         in the receipt. Raises NotEnoughPeersError if it could not be queued to
-        `min_peers` peers, ParamError for a bad topic or too much data.
+        `min_peers` peers, ParamError for a bad topic or too much data, LocalError
+        if a message with the same id was just seen: without signatures, equal
+        data is the same message.
         """
         self._check_open()
-        deadline = self._now() + (self.params.publish_timeout if timeout is None else timeout)
+        deadline = trio.current_time() + (
+            self.params.publish_timeout if timeout is None else timeout
+        )
         if min_peers and len(self._router.peers(topic)) < min_peers:
             await self._wait_for_peers(topic, min_peers, deadline)
         await self._pace.checkpoint()
@@ -310,18 +317,15 @@ class Node:
             topic: [{"waiting": one.waiting, "lost": one.lost} for one in subscriptions]
             for topic, subscriptions in self._subscriptions.items()
         }
+        timeouts = sum(validator.timeouts for validator in self._validators.values())
+        counters = {"validator_timeouts": timeouts}
+        counters.update({f"host_{name}": count for name, count in self._host.counters.items()})
+        data["counters"].update({name: count for name, count in counters.items() if count})
         if self._lost:
             data["drops"]["reader_too_slow"] = self._lost
-        timeouts = sum(validator.timeouts for validator in self._validators.values())
-        if timeouts:
-            data["counters"]["validator_timeouts"] = timeouts
-        data["counters"].update({f"host_{k}": v for k, v in self._host.counters.items() if v})
         return data
 
     # The machine and its effects
-
-    def _now(self) -> float:
-        return trio.current_time()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -375,9 +379,11 @@ class Node:
 
     async def beat(self) -> None:
         """Fire the router's timer for as long as the node lives. Not for applications."""
+        watch = MismatchWatch(self._router)
         while True:
             await trio.sleep_until(self._router.next_deadline)
             self.feed(TimerFired())
+            watch.look()
 
     def close(self) -> None:
         """End all subscriptions; nothing can be published any more."""

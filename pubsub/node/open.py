@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 
-from pubsub.errors import DialError, StreamError
+from pubsub.errors import DialError, ParamError, StreamError
 from pubsub.host.host import Host
 from pubsub.host.params import HostParams
-from pubsub.identity import Address, PrivateKey, parse_address
+from pubsub.identity import Address, PeerId, PrivateKey, parse_address
 from pubsub.node.node import Node
 from pubsub.params import Params
 from pubsub.router import Router
 from pubsub.router.message import MessageIdFunction
 from pubsub.router.scoring import Scoring
 
+logger = logging.getLogger("pubsub")
+MAX_SAID = 100
+"Different failures logged (ours)."
+MAX_CALLS = 8
+"Discovered peers dialled at one time (go's connectors)."
 LINGER = 2.0
 "Seconds that closing waits for queued messages to be sent (ours)."
 
@@ -47,8 +53,8 @@ async def open_node(
     most. Raises ParamError, in one line, for what cannot work.
     """
     key = key or PrivateKey.generate(os.urandom)
-    listening = [parse_address(one) if isinstance(one, str) else one for one in listen]
-    bootstrapping = [parse_address(one) if isinstance(one, str) else one for one in bootstrap]
+    listening = _addresses("listen", listen)
+    bootstrapping = _addresses("bootstrap", bootstrap)
     host = Host(key, params=host_params or HostParams())
     router = Router(
         key,
@@ -86,6 +92,12 @@ async def open_node(
     raise failure
 
 
+def _addresses(name: str, given: Sequence[str | Address]) -> list[Address]:
+    if isinstance(given, str):
+        raise ParamError(f"{name} takes a list of addresses: {name}=[{given!r}]")
+    return [parse_address(one) if isinstance(one, str) else one for one in given]
+
+
 def _only(group: BaseExceptionGroup[BaseException], raised: BaseException | None) -> BaseException:
     """The one exception in the nursery's group, or the group where there are several.
 
@@ -114,19 +126,47 @@ def _discover(
         from pubsub.discovery.bootstrap import keep_connected
 
         rng = random.Random(os.urandom(16))
-        nursery.start_soon(lambda: keep_connected(node.host, bootstrap, rng=rng))
+        nursery.start_soon(
+            lambda: keep_connected(node.host, bootstrap, rng=rng, on_failure=_say_failure())
+        )
     if mdns:
         from pubsub.discovery.mdns import run_mdns
 
-        def found(addresses: list[Address]) -> None:
-            nursery.start_soon(_dial_quietly, node.host, addresses)
-
-        nursery.start_soon(run_mdns, node.host, found)
+        nursery.start_soon(run_mdns, node.host, Callers(node.host, nursery).call)
 
 
-async def _dial_quietly(host: Host, addresses: Sequence[Address]) -> None:
-    """Dial a discovered peer; one that is not there is no news."""
-    try:
-        await host.connect(*addresses)
-    except (DialError, StreamError):
-        return
+def _say_failure() -> Callable[[Address, str], None]:
+    """Log why a bootstrap peer cannot be reached, once for each reason."""
+    said: dict[tuple[Address, str], None] = {}
+
+    def say(address: Address, reason: str) -> None:
+        if (address, reason) not in said and len(said) < MAX_SAID:
+            said[address, reason] = None
+            logger.warning("bootstrap peer %s: %s; trying on", address, reason)
+
+    return say
+
+
+class Callers:
+    """Dials discovered peers, few at a time: whoever is on the network can announce thousands."""
+
+    def __init__(self, host: Host, nursery: trio.Nursery) -> None:
+        self._host = host
+        self._nursery = nursery
+        self._calling: dict[PeerId | None, None] = {}
+
+    def call(self, addresses: list[Address]) -> None:
+        """Dial a peer, unless too many are being dialled; it will be announced again."""
+        peer = addresses[0].peer if addresses else None
+        if addresses and peer not in self._calling and len(self._calling) < MAX_CALLS:
+            self._calling[peer] = None
+            self._nursery.start_soon(self._dial, peer, addresses)
+
+    async def _dial(self, peer: PeerId | None, addresses: Sequence[Address]) -> None:
+        try:
+            await self._host.connect(*addresses)
+        except (DialError, StreamError, ParamError):
+            # One that is not there is no news.
+            await trio.lowlevel.checkpoint()
+        finally:
+            self._calling.pop(peer, None)

@@ -20,9 +20,28 @@ class _Reader(Generic[T]):
     def __init__(self, channel: Channel[T], on_close: Callable[[], None]) -> None:
         self._channel = channel
         self._on_close = on_close
-        self.receive = channel.receive
-        self.receive_batch = channel.receive_batch
-        self.receive_nowait = channel.receive_nowait
+
+    async def receive(self) -> T:
+        """Wait for the next one.
+
+        Raises ClosedError once this is closed and all that waited has been read.
+        """
+        return await self._channel.receive()
+
+    async def receive_batch(self, max_items: int = 64) -> list[T]:
+        """Wait for at least one and return all that are there, up to `max_items`.
+
+        The quickest way to read much. Raises ClosedError as `receive` does,
+        ParamError if `max_items` is below 1.
+        """
+        return await self._channel.receive_batch(max_items)
+
+    def receive_nowait(self) -> T:
+        """The next one, if there is one.
+
+        Raises trio.WouldBlock if there is none, ClosedError as `receive` does.
+        """
+        return self._channel.receive_nowait()
 
     @property
     def lost(self) -> int:

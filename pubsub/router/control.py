@@ -10,6 +10,10 @@ IDONTWANT   ids it has: we do not send them, not even if they are queued already
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import rules
 from pubsub.mesh.rules import Changes, Refusal
 from pubsub.mesh.topic import TopicState
@@ -20,6 +24,12 @@ MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
 "Topic names remembered for one peer, in characters (ours)."
 MAX_ASKED = 200_000
 "Ids asked for and not yet come, over all peers (ours)."
+
+MAX_ID_BYTES = 256
+"Longer message ids are passed over (ours; go's are 46 bytes)."
+MAX_ASKERS = 3
+"Peers asked for one message at a time (ours)."
+NOBODY: Mapping[PeerId, float] = MappingProxyType({})
 
 GRAFT_IN_BACKOFF = 1.0
 GRAFT_FLOOD = 2.0
@@ -95,7 +105,12 @@ def _on_ihave(
         if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
             continue
         for message_id in ids[: params.max_ihave_length]:
-            if message_id not in seen and core.asked.get(message_id, now) <= now:
+            if message_id in seen or len(message_id) > MAX_ID_BYTES:
+                continue
+            # Of several, because whoever is asked first may be the one that tells
+            # of messages in order not to send them.
+            askers = core.asked.get(message_id, NOBODY)
+            if len(askers) < MAX_ASKERS and peer.id not in askers:
                 wanted[message_id] = None
     # Under a flood, which ids are asked for must not be the peer's choice (v1.1
     # §Spam Protection Measures).
@@ -105,7 +120,7 @@ def _on_ihave(
     if not chosen:
         return
     for message_id in chosen:
-        core.asked[message_id] = now + params.iwant_followup_time
+        core.asked.setdefault(message_id, {})[peer.id] = now + params.iwant_followup_time
     peer.ids_asked += len(chosen)
     peer.asked_at = now
     # One id, by chance, stands for all: whoever told of ids it will not send

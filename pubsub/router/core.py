@@ -81,8 +81,11 @@ class Peer:
     taken_before: int = 0
     "How many messages it had taken at the last heartbeat."
 
+    full_beats: int = 0
+    "Heartbeats on end that found its queue full and emptying too slowly."
+
     slow: bool = False
-    "A publisher waited for room in its queue in vain; none waits again until there is room."
+    "Its queue stayed full; no publisher waits for it until half of it is free."
 
     faults: float = 0.0
 
@@ -127,8 +130,8 @@ class Core:
         self.verifying: dict[int, Waiting] = {}
         self.verify_count = 0
         self.next_batch = 0
-        self.asked: dict[bytes, float] = {}
-        "Ids we sent IWANT for, and until when nobody else is asked."
+        self.asked: dict[bytes, dict[PeerId, float]] = {}
+        "Ids we sent IWANT for, to whom, and until when the answer may take."
         self.promises: dict[bytes, dict[PeerId, float]] = {}
         "Ids that peers must send us because they told of them, and until when."
         self.effects: list[Effect] = []

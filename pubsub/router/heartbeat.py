@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import balance, rules, selection
 from pubsub.mesh.topic import TopicState
-from pubsub.router.core import FAULT_DECAY, Core
+from pubsub.router.core import FAULT_DECAY, Core, Peer
 from pubsub.router.effects import Disconnect
 
 BROKEN_PROMISE = 1.0
+SLOWEST_DRAIN = 16
+"Heartbeats that a full queue may take to empty (ours)."
 OVERGROWN = "it does not read what it is sent"
 
 
@@ -23,10 +26,8 @@ def beat(core: Core, *, now: float) -> None:
         outbox = peer.outbox
         if outbox.overgrown:
             core.effects.append(Disconnect(peer.id, OVERGROWN))
-        elif outbox.full and outbox.taken == peer.taken_before:
-            # Nobody may be waiting to publish, and what we forward is lost on it.
-            core.give_up(peer, now=now)
-        peer.taken_before = outbox.taken
+        else:
+            _watch_queue(core, peer, now)
         if outbox.unwanted:
             unwanted = outbox.unwanted.items()
             outbox.unwanted = {key: beat for key, beat in unwanted if beat > core.beats}
@@ -43,6 +44,23 @@ def beat(core: Core, *, now: float) -> None:
                     topic.fanout[peer_id] = None
     _gossip(core)
     _forget(core, now)
+
+
+def _watch_queue(core: Core, peer: Peer, now: float) -> None:
+    """Give up a peer whose full queue would take too long to empty.
+
+    Nobody may be waiting to publish, and then what we forward is lost on it; or
+    publishers wait for each message that it takes, and it decides their speed.
+    """
+    outbox = peer.outbox
+    taken = outbox.taken - peer.taken_before
+    peer.taken_before = outbox.taken
+    if not outbox.full or taken * SLOWEST_DRAIN >= len(outbox):
+        peer.full_beats = 0
+        return
+    peer.full_beats += 1
+    if taken == 0 or peer.full_beats >= 2:
+        core.give_up(peer, now=now)
 
 
 def _balance(core: Core, topic: TopicState, now: float) -> None:
@@ -99,8 +117,13 @@ def _gossip(core: Core) -> None:
 def _forget(core: Core, now: float) -> None:
     core.cache.shift()
     core.seen.tick(now)
-    core.asked = {key: until for key, until in core.asked.items() if until > now}
     # What is asked for is tracked until the follow-up time, then others may be asked.
+    asked: dict[bytes, dict[PeerId, float]] = {}
+    for message_id, peers in core.asked.items():
+        live = {peer: until for peer, until in peers.items() if until > now}
+        if live:
+            asked[message_id] = live
+    core.asked = asked
     for topic in list(core.topics.values()):
         over = [peer for peer, backoff in topic.backoff.items() if backoff.graft_after <= now]
         for peer in over:

@@ -99,7 +99,10 @@ def _has_group(raw: bytes) -> bool:
     """
     offset = 0
     try:
-        while head := decode_varint(raw, offset):
+        for _ in range(_MAX_FIELDS):
+            head = decode_varint(raw, offset)
+            if head is None:
+                break
             tag, offset = head
             number, kind = tag >> 3, tag & 7
             if kind == _GROUP:
@@ -124,6 +127,8 @@ def _skip_bytes(raw: bytes, offset: int) -> int:
 
 
 _LAST_FIELD = 6
+_MAX_FIELDS = 64
+"Fields looked at; a message with more of them is nobody's honest work."
 _GROUP = 3
 _SKIP: dict[int, Callable[[bytes, int], int]] = {
     0: _skip_varint,

@@ -50,7 +50,7 @@ class Outbox:
         self._messages: deque[tuple[bytes, bytes]] = deque()
         "Id and encoded message."
         self._bytes = 0
-        self._tail = b""
+        self._tail = memoryview(b"")
         "The rest of a frame that was cut to fit the stream's window; goes before all else."
         self._tail_is_message = False
         self.flagged = False
@@ -69,6 +69,14 @@ class Outbox:
     def waiting_bytes(self) -> int:
         """Bytes of messages waiting."""
         return self._bytes
+
+    @property
+    def half_free(self) -> bool:
+        """True when at most half of the room for messages is taken."""
+        return (
+            2 * len(self._messages) <= self._params.queue_messages
+            and 2 * self._bytes <= self._params.queue_bytes
+        )
 
     @property
     def overgrown(self) -> bool:
@@ -92,7 +100,7 @@ class Outbox:
         Returns how many messages were lost in that frame.
         """
         lost = int(self._tail_is_message)
-        self._tail = b""
+        self._tail = memoryview(b"")
         self._tail_is_message = False
         self.taken += lost
         self._hello = topics
@@ -178,12 +186,13 @@ class Outbox:
                 self._tail_is_message = False
                 self.taken += 1
             return b"".join(parts)
-        data = b"".join(parts)
+        # A view, so that a large message is not copied again at every pull.
+        data = memoryview(b"".join(parts))
         self._tail = data[max_bytes:]
-        return data[:max_bytes]
+        return bytes(data[:max_bytes])
 
     def _take_tail(self, max_bytes: int) -> bytes:
-        data, self._tail = self._tail[:max_bytes], self._tail[max_bytes:]
+        data, self._tail = bytes(self._tail[:max_bytes]), self._tail[max_bytes:]
         if not self._tail and self._tail_is_message:
             self._tail_is_message = False
             self.taken += 1

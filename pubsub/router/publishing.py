@@ -18,6 +18,8 @@ QUEUE_FULL = "its queue is full"
 
 def check_topic(name: str, max_length: int) -> None:
     """Raise ParamError unless `name` may be a topic."""
+    if not isinstance(name, str):
+        raise ParamError(f"a topic is text, not {type(name).__name__}")
     if not name:
         raise ParamError("a topic must have a name")
     try:
@@ -96,7 +98,10 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     message = core.writer.write(topic.name, data, core.id)
     message.id = core.message_id(message)
     if message.id in core.seen:
-        raise LocalError("already seen: without signatures, equal data is the same message")
+        raise LocalError(
+            "a message with this id was seen within the last "
+            f"{core.params.seen_ttl:g} s; without signatures, equal data is the same message"
+        )
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
     # Before the message itself, so that no copy comes back while ours is on its way.
@@ -106,7 +111,8 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     skipped: dict[PeerId, str] = {}
     for peer in targets:
         if core.send_message(peer, message.id, message.encoded):
-            peer.slow = False
+            if peer.slow and peer.outbox.half_free:
+                peer.slow = False
             queued.append(peer.id)
             marks.append(peer.outbox.queued)
         else:

@@ -9,7 +9,10 @@ comes first does not suppress the true message. Each way out has its counter.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from pubsub.errors import RemoteError
+from pubsub.identity.keys import KeyType
 from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Signing
@@ -22,8 +25,44 @@ from pubsub.router.message import SEQNO_BYTES, Message, parse_message, signature
 from pubsub.score import Rejection
 from pubsub.wire.rpc import decode_rpc, publish_field
 
+MESSAGE_SLACK = 8 * 1024
+"Bytes of a message beside its data: topic, author, signature, key (ours)."
+MAX_SLOW_CHECKS = 64
+"Signatures of slow key types checked for one event (ours)."
+GRAYLISTED = 1.0
+"Faults for an RPC that is not even read (ours)."
 INVALID_MESSAGE = 5.0
 "Faults for a message that its sender should have refused (ours)."
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages of one event whose signatures are to be checked."""
+
+    messages: list[Message] = field(default_factory=list)
+    checks: list[SignatureCheck] = field(default_factory=list)
+
+    slow: int = 0
+    "Checks of keys that are not Ed25519, which cost up to twenty times as much."
+
+    copies: dict[bytes, bytes] = field(default_factory=dict)
+    "The first message with each id, as it came."
+
+    def has(self, message_id: bytes, raw: bytes) -> bool:
+        """True if this very message is in the batch; others with its id must be checked too."""
+        return self.copies.setdefault(message_id, raw) is not raw and (
+            self.copies[message_id] == raw
+        )
+
+    def add(self, message: Message, check: SignatureCheck) -> bool:
+        """False if that would be too much work."""
+        if check.key.type is not KeyType.ED25519:
+            self.slow += 1
+            if self.slow > MAX_SLOW_CHECKS:
+                return False
+        self.messages.append(message)
+        self.checks.append(check)
+        return True
 
 
 def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
@@ -34,8 +73,7 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
         return
     params = core.params
     graylisted = core.scores is not None and core.score(peer.id) < core.thresholds.graylist
-    unverified: list[Message] = []
-    checks: list[SignatureCheck] = []
+    batch = Batch()
     for payload in event.frames:
         if not payload:
             continue
@@ -48,45 +86,54 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
             if rpc.subscriptions:
                 control.on_subscriptions(core, peer, rpc.subscriptions, now=now)
             if graylisted:
-                core.drops["graylisted"] += 1
+                core.drops["graylisted"] += len(rpc.publish)
+                core.counters["graylisted_rpcs"] += 1
+                core.blame(peer, GRAYLISTED, "it goes on below the graylist threshold")
                 continue
             for raw in rpc.publish:
-                _on_message(core, peer, raw, unverified, checks, now=now)
+                _on_message(core, peer, raw, batch, now=now)
         except RemoteError as error:
             core.drops["malformed_rpc"] += 1
             core.effects.append(Disconnect(peer.id, str(error)))
             break
         if rpc.control is not None:
             control.on_control(core, peer, rpc.control, now=now)
-    if unverified:
-        _verify(core, unverified, checks)
+    if batch.messages:
+        _verify(core, batch.messages, batch.checks)
 
 
-def _on_message(
-    core: Core,
-    peer: Peer,
-    raw: bytes,
-    unverified: list[Message],
-    checks: list[SignatureCheck],
-    *,
-    now: float,
-) -> None:
+def _read(core: Core, peer: Peer, raw: bytes) -> tuple[rpc_pb2.Message, TopicState, bytes] | None:
+    """A message of a topic of ours and its data, None if it is nothing to us."""
+    if len(raw) > core.params.max_message_size + MESSAGE_SLACK:
+        # Anybody on the way can have made it longer, by fields that it repeats.
+        core.drops["too_large"] += 1
+        return None
     try:
         parsed = parse_message(raw)
     except RemoteError as error:
         if error.penalty:
             raise
         core.drops["odd_message"] += 1
-        return
+        return None
     topic = core.topics.get(parsed.topic)
     if topic is None or not topic.subscribed:
         core.drops["not_subscribed"] += 1
-        return
+        if not parsed.topic:
+            core.blame(peer, INVALID_MESSAGE, "messages without a topic")
+        return None
     data = parsed.data
     if len(data) > core.params.max_message_size:
         core.drops["too_large"] += 1
         core.blame(peer, INVALID_MESSAGE, "messages over the size limit")
+        return None
+    return parsed, topic, data
+
+
+def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float) -> None:
+    found = _read(core, peer, raw)
+    if found is None:
         return
+    parsed, topic, data = found
     message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
     signed = core.params.signing is Signing.STRICT
     wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
@@ -103,6 +150,9 @@ def _on_message(
         # Ours, from before a restart or forged: either way we did not just send it.
         core.drops["own_message"] += 1
         return
+    if signed and batch.has(message_id, raw):
+        _count_duplicate(core, message)
+        return
     message.encoded = publish_field(raw)
     if not signed:
         _accept(core, message)
@@ -111,8 +161,8 @@ def _on_message(
     if isinstance(check, Verdict):
         _refuse(core, message, check, "bad_signature", "messages with bad signatures")
         return
-    unverified.append(message)
-    checks.append(check)
+    if not batch.add(message, check):
+        core.drops["slow_keys"] += 1
 
 
 def _not_signed(message: Message, parsed: rpc_pb2.Message) -> Verdict | None:
@@ -177,6 +227,8 @@ def on_verified(core: Core, event: Verified) -> None:
     for message, verdict in zip(waiting.messages, event.verdicts, strict=True):
         if verdict is Verdict.GOOD:
             _accept(core, message)
+        elif verdict is Verdict.UNCHECKED:
+            core.drops["unchecked"] += 1
         else:
             _refuse(core, message, verdict, "bad_signature", "messages with bad signatures")
 

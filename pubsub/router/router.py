@@ -164,6 +164,10 @@ class Router:
         state = self._core.topics.get(topic)
         return list(state.mesh) if state is not None else []
 
+    def dropped(self, reason: str) -> int:
+        """How often something was dropped for `reason`."""
+        return self._core.drops[reason]
+
     def snapshot(self) -> dict[str, Any]:
         """The state as plain data (see `pubsub.router.snapshot`)."""
         return snapshot(self._core)

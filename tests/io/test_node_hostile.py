@@ -190,11 +190,15 @@ async def test_an_rpc_with_a_hundred_thousand_entries(make: Callable[[int], byte
 
 async def test_a_flood_of_forged_messages():
     async with siege() as attack:
-        forged = attack.attacker.message(TOPIC, b"true")
-        forged.data = b"false"
-        await attack.send(rpc(forged) * 100)
+        forgeries = []
+        for number in range(500):
+            forged = attack.attacker.message(TOPIC, b"true")
+            forged.data = b"false %d" % number
+            forgeries.append(rpc(forged))
+        # Copies of one forgery are one forgery; of many, the first few are enough.
+        await attack.send(forgeries[0] * 100 + b"".join(forgeries))
         await attack.is_repelled()
-        assert drops(attack.node, "bad_signature") >= 20
+        assert drops(attack.node, "bad_signature") >= 16
         assert attack.messages.waiting == 0
 
 

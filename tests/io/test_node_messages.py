@@ -232,11 +232,11 @@ async def test_without_signatures_a_message_has_no_author_and_equal_data_is_one_
             message = await messages.receive()
         assert (message.data, message.author, message.seqno) == (b"1", None, None)
         assert message.received_from == ann.peer_id
-        with pytest.raises(pubsub.LocalError, match="already seen"):
+        with pytest.raises(pubsub.LocalError, match="equal data is the same message"):
             await ann.publish(TOPIC, b"1")
 
 
-async def test_peers_with_another_signing_policy_are_not_believed():
+async def test_peers_with_another_signing_policy_are_not_believed_and_that_is_said(caplog):
     async with open_pair(None, pubsub.Params(signing=pubsub.Signing.NONE)) as (ann, bob):
         nodes = {node: node.subscribe(TOPIC) for node in (ann, bob)}
         for node in nodes:
@@ -246,6 +246,8 @@ async def test_peers_with_another_signing_policy_are_not_believed():
         for node, messages in nodes.items():
             await until(lambda node=node: drops(node, "signing_policy") == 1)
             assert messages.waiting == 0
+        await until(lambda: len(caplog.messages) == 2)
+        assert all("all nodes of a topic must agree" in text for text in caplog.messages)
 
 
 async def test_a_message_id_function_of_the_applications_own():

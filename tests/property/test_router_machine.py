@@ -97,7 +97,16 @@ RPCS = st.builds(
     ),
 )
 FATES = (
-    *("not_subscribed", "too_large", "signing_policy", "own_message", "bad_signature"),
+    *(
+        "graylisted",
+        "unchecked",
+        "slow_keys",
+        "not_subscribed",
+        "too_large",
+        "signing_policy",
+        "own_message",
+        "bad_signature",
+    ),
     *("odd_message", "verify_queue_full", "validation_queue_full", "ignored_by_validator"),
     "rejected_by_validator",
 )

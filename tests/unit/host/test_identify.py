@@ -4,7 +4,9 @@ import pytest
 
 from pubsub.errors import RemoteError
 from pubsub.host.identify import MAX_PROTOCOLS, MAX_SENT, decode, encode
+from pubsub.host.signed_record import OwnRecord, SignedRecord
 from pubsub.identity import Address, PrivateKey, peer_id_of
+from pubsub.identity.envelope import seal_peer_record
 from pubsub.pb import identify_pb2
 
 KEY = PrivateKey(bytes(32)).public_key
@@ -93,3 +95,65 @@ def test_only_remote_errors_come_out_of_what_a_peer_sends() -> None:
             decode([case], PEER)
         except RemoteError:
             continue
+
+
+def with_record(record: bytes) -> bytes:
+    return message() + identify_pb2.Identify(signed_peer_record=record).SerializeToString()
+
+
+def test_a_signed_record_is_told_and_understood() -> None:
+    record = OwnRecord(PrivateKey(bytes(32)), lambda: 7).sealed([THERE])
+    identity = decode(
+        [encode(key=KEY, addresses=[HERE], protocols=[], agent="", observed=None, record=record)],
+        PEER,
+    )
+    assert identity.record == SignedRecord.read(record or b"")
+    assert identity.bad_record == ""
+    assert identity.addresses == (HERE,)
+    assert decode([message()], PEER).record is None
+
+
+def test_with_a_record_the_message_is_still_bounded() -> None:
+    many = [Address("dns4", f"{n:0>50}.example.org", 1) for n in range(200)]
+    encoded = encode(
+        key=KEY,
+        addresses=many,
+        protocols=["/" + "x" * 2044],
+        agent="x" * 300,
+        observed=many[0],
+        record=OwnRecord(PrivateKey(bytes(32)), lambda: 2**63).sealed(many),
+    )
+    assert len(encoded) <= MAX_SENT
+    identity = decode([encoded], PEER)
+    assert identity.record is not None
+    assert len(identity.record.addresses) > 5
+    assert len(identity.addresses) > 5
+
+
+def test_a_record_for_which_there_is_no_room_is_left_out() -> None:
+    encoded = encode(
+        key=KEY,
+        addresses=[HERE],
+        protocols=["/" + "x" * 3800],
+        agent="",
+        observed=None,
+        record=bytes(300),
+    )
+    assert len(encoded) <= MAX_SENT
+    assert identify_pb2.Identify.FromString(encoded).signed_peer_record == b""
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (b"rubbish", "malformed envelope"),
+        (seal_peer_record(PrivateKey(bytes([1] * 32)), [HERE], 1), "another peer's record"),
+        (seal_peer_record(PrivateKey(bytes(32)), [HERE], 1)[:-1] + b"x", "bad signature"),
+    ],
+)
+def test_a_bad_record_spoils_nothing_else(record: bytes, why: str) -> None:
+    identity = decode([with_record(record)], PEER)
+    assert identity.record is None
+    assert why in identity.bad_record
+    assert identity.protocols == ("/a", "/b")
+    assert identity.addresses == (HERE,)

@@ -21,8 +21,19 @@ def test_too_many_handshakes_are_refused_until_one_is_over() -> None:
         assert admission.refusal(ip, 0, 0.0) is None
         admission.entered(ip)
     assert admission.refusal(FAR, 0, 0.0) == "refused_handshakes"
-    admission.secured()
+    admission.secured("192.0.2.1")
     assert admission.refusal(FAR, 0, 0.0) is None
+
+
+def test_one_address_holds_half_of_the_handshakes_at_most() -> None:
+    admission = Admission(HostParams(max_handshakes=4), 0.0)
+    for _ in range(2):
+        assert admission.refusal("127.0.0.1", 0, 0.0) is None
+        admission.entered("127.0.0.1")
+    assert admission.refusal("127.0.0.1", 0, 0.0) == "refused_per_ip"
+    assert admission.refusal(FAR, 0, 0.0) is None
+    admission.secured("127.0.0.1")
+    assert admission.refusal("127.0.0.1", 0, 0.0) is None
 
 
 def test_outbound_connections_take_room_from_inbound_ones() -> None:
@@ -36,7 +47,7 @@ def test_one_address_gets_a_share_only_but_loopback_gets_all() -> None:
     admission = Admission(HostParams(max_connections_per_ip=2), 0.0)
     for ip in (FAR, FAR, "127.0.0.1", "127.0.0.1"):
         admission.entered(ip)
-        admission.secured()
+        admission.secured(ip)
     assert admission.refusal(FAR, 0, 0.0) == "refused_per_ip"
     assert admission.refusal("127.0.0.1", 0, 0.0) is None
     admission.left(FAR)

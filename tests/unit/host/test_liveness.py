@@ -53,3 +53,40 @@ def test_values_come_again_so_that_unanswered_pings_stay_few(liveness: Liveness)
 def test_the_watcher_looks_often_enough_to_find_a_dead_peer_within_30_s() -> None:
     params = HostParams()
     assert params.idle_timeout + Liveness(params, 0.0).step < 30
+
+
+def test_a_probe_leaves_doubt_until_it_is_answered(liveness: Liveness) -> None:
+    assert not liveness.in_doubt
+    value = liveness.probe(101.0)
+    assert liveness.in_doubt
+    liveness.pong((value + 1) % PING_VALUES, 101.5)
+    assert liveness.in_doubt
+    liveness.pong(value, 101.5)
+    assert not liveness.in_doubt
+    assert liveness.round_trip == 0.5
+    assert liveness.probe_over(101.0) is None
+    # It counts as the ping of this interval.
+    assert liveness.ping_due(110.9) is None
+
+
+def test_a_probe_in_vain_is_a_loss(liveness: Liveness) -> None:
+    liveness.probe(101.0)
+    assert liveness.probe_over(101.0) == ("dead_connections", "no answer to a ping within 3 s")
+
+
+@pytest.mark.parametrize(("heard_at", "lost"), [(102.0, True), (103.0, False)])
+def test_bytes_that_come_late_in_a_probe_are_a_sign_of_life(
+    liveness: Liveness, heard_at: float, lost: bool
+) -> None:
+    liveness.probe(101.0)
+    liveness.last_received = heard_at
+    assert (liveness.probe_over(101.0) is not None) is lost
+    assert not liveness.in_doubt
+
+
+def test_the_end_of_an_answered_probe_says_nothing_about_the_next(liveness: Liveness) -> None:
+    liveness.pong(liveness.probe(101.0), 101.1)
+    liveness.probe(103.0)
+    assert liveness.probe_over(101.0) is None
+    assert liveness.in_doubt
+    assert liveness.probe_over(103.0) is not None

@@ -1,4 +1,5 @@
 from pubsub.host.peer_store import PeerStore
+from pubsub.host.signed_record import SignedRecord
 from pubsub.identity import Address, PeerId, PrivateKey, peer_id_of
 
 KEY = PrivateKey(bytes(32)).public_key
@@ -66,3 +67,33 @@ def test_the_key_is_read_from_the_id_where_it_is_not_on_record() -> None:
     assert store.public_key(BOB) is None
     store.touch(BOB).public_key = KEY
     assert store.public_key(BOB) == KEY
+
+
+def signed(seq: int, *ports: int) -> SignedRecord:
+    return SignedRecord(ALICE, seq, tuple(at(port, ALICE) for port in ports), b"%d" % seq)
+
+
+def test_addresses_that_a_peer_signed_for_come_first() -> None:
+    store = PeerStore(max_addresses=3)
+    store.add_addresses(ALICE, [at(1), at(2)])
+    assert store.add_record(signed(5, 7, 1))
+    assert [a.port for a in store.addresses(ALICE)] == [7, 1, 2]
+    store.add_addresses(ALICE, [at(3)])
+    assert [a.port for a in store.addresses(ALICE)] == [7, 1, 3]
+    store.remove_address(ALICE, at(7))
+    store.remove_address(ALICE, at(3))
+    assert [a.port for a in store.addresses(ALICE)] == [1, 2]
+
+
+def test_of_signed_records_the_one_with_the_highest_number_counts() -> None:
+    store = PeerStore()
+    assert store.record(ALICE) is None
+    assert store.signed_record(ALICE) is None
+    assert store.add_record(signed(5, 1))
+    assert not store.add_record(signed(4, 2))
+    assert store.record(ALICE) == signed(5, 1)
+    # The same once more is no news, and not stale either.
+    assert store.add_record(signed(5, 1))
+    assert store.add_record(signed(6, 3))
+    assert store.signed_record(ALICE) == b"6"
+    assert [a.port for a in store.addresses(ALICE)] == [3]

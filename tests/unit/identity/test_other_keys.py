@@ -100,3 +100,33 @@ def test_damaged_keys_are_false(name: str) -> None:
         except RemoteError:
             continue
         assert key.verify(b"message", signature) == (key == public(name))
+
+
+def test_rsa_keys_made_to_be_slow_are_refused() -> None:
+    """An exponent as long as the modulus makes each check a hundred times as slow."""
+    honest = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    numbers = honest.private_numbers()
+    phi = (numbers.p - 1) * (numbers.q - 1)
+    exponent = pow(65537, -1, phi)
+    slow = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=65537,
+        dmp1=65537 % (numbers.p - 1),
+        dmq1=65537 % (numbers.q - 1),
+        iqmp=numbers.iqmp,
+        public_numbers=rsa.RSAPublicNumbers(exponent, numbers.public_numbers.n),
+    )
+    data = slow.public_numbers.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    # s = m ** 65537 fits the slow key as well as s = m ** d fits the honest one.
+    signature = slow.private_key().sign(b"message", padding.PKCS1v15(), SHA256)
+    assert not other_keys.verify(other_keys.RSA, data, b"message", signature)
+
+
+def test_ecdsa_keys_on_rare_curves_are_refused() -> None:
+    key = ec.generate_private_key(ec.BrainpoolP512R1())
+    data = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signature = key.sign(b"message", ec.ECDSA(SHA256))
+    assert not other_keys.verify(other_keys.ECDSA, data, b"message", signature)

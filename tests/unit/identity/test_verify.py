@@ -36,3 +36,8 @@ def test_a_batch_keeps_its_order() -> None:
         Verdict.BAD,
     ]
     assert check_all([]) == []
+
+
+def test_after_many_forgeries_the_rest_of_a_batch_is_not_worth_the_time() -> None:
+    verdicts = check_all([GOOD, *[BAD] * 20, GOOD], max_bad=16)
+    assert verdicts == [Verdict.GOOD] + [Verdict.BAD] * 16 + [Verdict.UNCHECKED] * 5

@@ -146,3 +146,14 @@ async def test_a_cancelled_reader_takes_nothing(nursery: trio.Nursery):
         scope.cancel()
         await channel.receive()
     assert await channel.receive() == 1
+
+
+@pytest.mark.parametrize("overflow", ["drop_newest", None, 1])
+def test_a_policy_that_is_none_is_refused(overflow: object) -> None:
+    with pytest.raises(ParamError, match="Overflow"):
+        Channel(1, overflow)
+
+
+async def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ParamError, match="at least 1"):
+        await Channel(1, Overflow.DROP_OLDEST).receive_batch(0)

@@ -64,15 +64,23 @@ def test_no_more_ids_than_the_limit_are_told_each_time_others() -> None:
     assert len(set(told)) > 1
 
 
-def test_what_is_lacking_is_asked_for_once() -> None:
-    dialogue = with_mesh(A, B, C)
+def test_what_is_lacking_is_asked_of_three_peers_once_each() -> None:
+    e, f = CROWD[:2]
+    dialogue = with_mesh(A, B, C, e, f)
     ids = [D.id_of(1), D.id_of(2)]
     dialogue >> B.has("news", *ids) << "B: IWANT D1, D2"
-    dialogue >> C.has("news", *ids, D.id_of(3)) << "C: IWANT D3"
-    dialogue.passes(2.9)
-    dialogue >> C.has("news", *ids) << []
-    dialogue.passes(0.1)
-    dialogue >> C.has("news", *ids) << "C: IWANT D1, D2"
+    dialogue >> B.has("news", *ids) << []
+    # Whoever was asked first may not answer, and may mean not to.
+    dialogue >> C.has("news", *ids, D.id_of(3)) << "C: IWANT D1, D2, D3"
+    dialogue >> e.has("news", *ids) << "P0: IWANT D1, D2"
+    dialogue >> f.has("news", *ids, D.id_of(3)) << "P1: IWANT D3"
+    dialogue.beats(4)
+    dialogue >> f.has("news", *ids) << "P1: IWANT D1, D2"
+
+
+def test_ids_that_no_function_makes_are_passed_over() -> None:
+    dialogue = with_mesh(A, B)
+    dialogue >> B.has("news", b"x" * 257) << []
 
 
 def test_what_was_asked_for_and_came_is_not_asked_for_again() -> None:

@@ -172,3 +172,21 @@ def test_a_member_that_takes_nothing_for_a_heartbeat_is_put_out() -> None:
     dialogue.router.handle(TimerFired(), dialogue.router.next_deadline)
     assert dialogue.mesh() == ["A"]
     assert dialogue.take(B.id)[0] == "PRUNE news 60"
+
+
+@pytest.mark.parametrize(("waiting", "kept"), [(16, True), (20, False)])
+def test_a_queue_that_would_take_too_long_to_empty_is_given_up(waiting: int, kept: bool) -> None:
+    """At one message a second, 20 waiting ones take longer than the 16 seconds allowed."""
+    dialogue = Dialogue(params=Params(queue_messages=waiting, queue_bytes=1 << 20))
+    dialogue.do(Subscribe("news"), B.connects(), B.subscribes("news"))
+    for _ in range(4):
+        while not dialogue.router.is_full(B.id):
+            dialogue.router.handle(dialogue.publish(bytes(1000)), dialogue.now)
+        watermark = dialogue.router.watermark(B.id)
+        while dialogue.router.watermark(B.id) == watermark:
+            dialogue.router.take(B.id, 400)
+        while not dialogue.router.is_full(B.id):
+            dialogue.router.handle(dialogue.publish(bytes(1000)), dialogue.now)
+        dialogue.now = dialogue.router.next_deadline
+        dialogue.router.handle(TimerFired(), dialogue.now)
+    assert (dialogue.mesh() == ["B"]) is kept

@@ -205,7 +205,7 @@ def test_anonymous_messages_say_nothing_of_their_author() -> None:
 def test_the_same_anonymous_message_twice_is_refused() -> None:
     dialogue = Dialogue(params=Params(signing=Signing.NONE))
     dialogue.do(dialogue.publish())
-    with pytest.raises(LocalError, match="already seen"):
+    with pytest.raises(LocalError, match="equal data is the same message"):
         dialogue.do(dialogue.publish())
 
 

@@ -7,7 +7,10 @@ the true message gets through.
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pubsub.identity import KeyType, PublicKey, peer_id_of
 from pubsub.identity.verify import check_all
 from pubsub.params import Params, Signing
 from pubsub.pb import rpc_pb2
@@ -228,3 +231,64 @@ def test_an_id_function_of_the_application_decides_what_is_the_same() -> None:
     dialogue >> A.sends(C.message(1, data=b"ab")) << "deliver news: ab"
     dialogue >> A.sends(C.message(2, data=b"ac")) << []
     dialogue >> A.sends(C.message(3, data=b"bb")) << "deliver news: bb"
+
+
+def checks_for(dialogue: Dialogue, *messages: bytes) -> int:
+    """How many signatures an event leaves to be checked."""
+    effects = dialogue.router.handle(A.sends(*messages), dialogue.now)
+    return sum(len(effect.checks) for effect in effects if isinstance(effect, Verify))
+
+
+def test_copies_in_one_event_are_checked_once_but_forgeries_hide_nothing() -> None:
+    dialogue = in_news(A)
+    true, false = C.message(1), forged(C, 1)
+    assert checks_for(dialogue, true, true, true) == 1
+    dialogue = in_news(A)
+    assert checks_for(dialogue, false, false, true, true) >= 2
+    dialogue = in_news(A)
+    assert "deliver news: hello" in dialogue.do(A.sends(false, false, true, true))
+
+
+def test_slow_keys_get_so_many_checks_in_one_event_and_no_more() -> None:
+    dialogue = in_news(A)
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = PublicKey(
+        KeyType.ECDSA,
+        key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+    )
+    messages = [
+        rpc_pb2.Message(
+            author=bytes(peer_id_of(public)),
+            seqno=number.to_bytes(8, "big"),
+            topic="news",
+            key=public.protobuf,
+            signature=b"not looked at yet",
+        ).SerializeToString()
+        for number in range(70)
+    ]
+    assert checks_for(dialogue, *messages) == 64
+    assert dialogue.drops() == {"slow_keys": 6}
+
+
+def test_a_message_that_somebody_made_longer_is_dropped_and_nobody_blamed() -> None:
+    """A repeated field changes neither meaning nor signature."""
+    dialogue = in_news(A, params=Params(max_message_size=1000))
+    padding = b"\x12" + b"\xc0\x84\x3d" + bytes(1_000_000)
+    dialogue >> A.sends(padding + C.message(1)) << []
+    assert dialogue.drops() == {"too_large": 1}
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
+    dialogue >> A.sends(C.message(1)) << ["deliver news: hello"]
+
+
+def test_messages_without_a_topic_are_rubbish() -> None:
+    dialogue = in_news(A)
+    lines = dialogue.do(*[A.sends(b"")] * 21)
+    assert lines == ["disconnect A: messages without a topic"]
+
+
+def test_who_goes_on_when_nobody_listens_is_sent_away() -> None:
+    dialogue = in_news(A)
+    dialogue.do(A.sends(*[forged(C, number) for number in range(14)]))
+    assert dialogue.router.snapshot()["scores"][str(A.id)] < -80
+    lines = dialogue.do(*[A.sends(C.message(99))] * 100)
+    assert lines == ["disconnect A: it goes on below the graylist threshold"]

@@ -1,0 +1,128 @@
+import math
+from collections.abc import Callable
+
+import pytest
+
+from pubsub.errors import ParamError
+from pubsub.host.gate import Gate
+from pubsub.identity import PeerId
+
+ALICE, BOB, CAROL = PeerId(b"\x00\x05alice"), PeerId(b"\x00\x03bob"), PeerId(b"\x00\x05carol")
+NEAR, FAR = "10.0.0.1", "203.0.113.7"
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def permitted(gate: Gate) -> list[PeerId]:
+    return [peer for peer in (ALICE, BOB, CAROL) if gate.permits_peer(peer)]
+
+
+def test_a_gate_without_lists_is_open() -> None:
+    gate = Gate()
+    assert permitted(gate) == [ALICE, BOB, CAROL]
+    assert gate.permits_ip(FAR)
+
+
+def test_a_denial_wins_over_a_permission() -> None:
+    gate = Gate([ALICE, BOB], [BOB], ["10.0.0.0/8", FAR], ["10.0.0.0/24"])
+    assert permitted(gate) == [ALICE]
+    assert [gate.permits_ip(ip) for ip in (NEAR, "10.1.0.1", FAR)] == [False, True, True]
+    assert not gate.permits_ip("8.8.8.8")
+    assert not gate.permits_ip("::ffff:10.0.0.1")
+
+
+def test_an_empty_allow_list_denies_everybody() -> None:
+    gate = Gate(allow_peers=[], allow_networks=[])
+    assert permitted(gate) == []
+    assert not gate.permits_ip(FAR)
+
+
+def test_lists_change_while_running() -> None:
+    gate = Gate()
+    gate.deny(ALICE)
+    gate.deny("10.0.0.0/8")
+    assert permitted(gate) == [BOB, CAROL]
+    assert not gate.permits_ip(NEAR)
+    gate.allow(ALICE)
+    gate.allow("10.0.0.0/8")
+    # There is no allow-list, and this made none.
+    assert permitted(gate) == [ALICE, BOB, CAROL]
+    assert gate.permits_ip(NEAR)
+    assert gate.permits_ip(FAR)
+    gate.allow_only_peers([ALICE])
+    gate.allow_only_networks([NEAR])
+    gate.allow(BOB)
+    gate.allow("192.0.2.0/24")
+    assert permitted(gate) == [ALICE, BOB]
+    assert [gate.permits_ip(ip) for ip in (NEAR, "192.0.2.1", FAR)] == [True, True, False]
+    gate.forget(ALICE)
+    gate.forget(NEAR)
+    assert permitted(gate) == [BOB]
+    assert not gate.permits_ip(NEAR)
+    gate.allow_only_peers(None)
+    gate.allow_only_networks(None)
+    gate.forget(ALICE)
+    assert permitted(gate) == [ALICE, BOB, CAROL]
+    assert gate.permits_ip(FAR)
+
+
+def test_a_ban_ends_by_itself_and_a_shorter_one_does_not_end_it_early() -> None:
+    clock = Clock()
+    gate = Gate(clock=clock)
+    gate.ban(ALICE, 60)
+    gate.ban(ALICE, 1)
+    clock.now += 59
+    assert permitted(gate) == [BOB, CAROL]
+    assert gate.banned() == {ALICE: 1}
+    clock.now += 1
+    assert gate.banned() == {}
+    assert permitted(gate) == [ALICE, BOB, CAROL]
+
+
+@pytest.mark.parametrize("pardon", [Gate.allow, Gate.forget])
+def test_a_ban_can_be_lifted(pardon: Callable[[Gate, PeerId], None]) -> None:
+    gate = Gate(clock=Clock())
+    gate.ban(ALICE, math.inf)
+    assert not gate.permits_peer(ALICE)
+    pardon(gate, ALICE)
+    assert gate.permits_peer(ALICE)
+
+
+def test_of_too_many_bans_the_one_that_ends_first_does() -> None:
+    gate = Gate(clock=Clock(), max_bans=2)
+    for peer, seconds in ((ALICE, 30), (BOB, 10), (CAROL, 20)):
+        gate.ban(peer, seconds)
+    assert permitted(gate) == [BOB]
+
+
+def test_whoever_watches_is_told_of_what_may_deny_somebody() -> None:
+    told: list[str] = []
+    gate = Gate(clock=Clock())
+    gate.watch(lambda: told.append("changed"))
+    gate.deny(ALICE)
+    gate.deny(NEAR)
+    gate.ban(BOB, 1)
+    gate.forget(ALICE)
+    gate.allow_only_peers([ALICE])
+    gate.allow_only_networks([NEAR])
+    assert len(told) == 6
+    gate.allow(BOB)
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan])
+def test_a_ban_takes_some_time(seconds: float) -> None:
+    with pytest.raises(ParamError, match="must last more than 0 s"):
+        Gate(clock=Clock()).ban(ALICE, seconds)
+
+
+def test_what_is_neither_peer_nor_network_is_named() -> None:
+    with pytest.raises(ParamError, match="not an IP network"):
+        Gate().deny("12D3KooW")
+    with pytest.raises(ParamError, match="not a peer id"):
+        Gate(deny_peers=["12D3KooW"])  # type: ignore[list-item]
