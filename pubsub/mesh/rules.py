@@ -114,9 +114,7 @@ def one_sided(
     forward by arrangement (direct peers of go) and mean no link.
     """
     topic.strays = {
-        peer: topic.strays.get(peer, 0) + 1
-        for peer in topic.stray_now
-        if peer in topic.peers and peer not in topic.mesh
+        peer: topic.strays.get(peer, 0) + 1 for peer in topic.stray_now if peer not in topic.mesh
     }
     topic.stray_now = {}
     graft: list[PeerId] = []
@@ -124,8 +122,12 @@ def one_sided(
     for peer, beats in topic.strays.items():
         if beats < 2 or (beats > 4 and beats & (beats - 1)):
             continue
-        if len(topic.mesh) + len(graft) < params.d_low and (
-            refusal(topic, peer, params, now=now, standing=standing) is None
+        # Not known as a subscriber: its SUBSCRIBE was lost as well.
+        known = peer in topic.peers
+        if (
+            known
+            and len(topic.mesh) + len(graft) < params.d_low
+            and (refusal(topic, peer, params, now=now, standing=standing) is None)
         ):
             graft.append(peer)
         else:

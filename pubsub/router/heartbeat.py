@@ -66,6 +66,8 @@ def _watch_queue(core: Core, peer: Peer, now: float) -> None:
 def _balance(core: Core, topic: TopicState, now: float) -> None:
     """Each rule sees what the one before it changed."""
     params, rng = core.params, core.rng
+    if topic.stray_now:
+        topic.stray_now = {peer: None for peer in topic.stray_now if peer in core.peers}
     core.apply(topic, rules.one_sided(topic, params, now=now, standing=core), now=now)
     if core.scores is not None:
         core.apply(topic, balance.misbehaved(topic, core), now=now)

@@ -116,7 +116,7 @@ def test_who_is_in_the_mesh_is_not_welcomed_again() -> None:
 
 def test_one_sided_links_are_settled_in_the_second_heartbeat() -> None:
     state = topic(14, 3)
-    state.stray_now = dict.fromkeys([PEERS[10], PEERS[11], A, PeerId(b"gone")])
+    state.stray_now = dict.fromkeys([PEERS[10], PEERS[11], A])
     assert one_sided(state, PARAMS, now=0.0) == Changes()
     assert state.strays == {PEERS[10]: 1, PEERS[11]: 1}
     state.stray_now = dict.fromkeys([PEERS[11], PEERS[10]])
@@ -124,6 +124,15 @@ def test_one_sided_links_are_settled_in_the_second_heartbeat() -> None:
     assert one_sided(state, PARAMS, now=0.0) == Changes(graft=(PEERS[11],), prune=(PEERS[10],))
     assert one_sided(state, PARAMS, now=0.0) == Changes()
     assert state.strays == {}
+
+
+def test_who_is_not_known_to_subscribe_is_told_that_it_is_not_in_the_mesh() -> None:
+    """Its SUBSCRIBE was lost together with its GRAFT."""
+    state = topic(2)
+    stranger = PeerId(b"stranger")
+    for expected in (Changes(), Changes(prune=(stranger,))):
+        state.stray_now = {stranger: None}
+        assert one_sided(state, PARAMS, now=0.0) == expected
 
 
 def test_a_one_sided_link_in_backoff_is_pruned() -> None:

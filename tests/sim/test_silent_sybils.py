@@ -1,0 +1,48 @@
+"""A fifth of the peers are sybils that fall silent, and every honest peer gets every message.
+
+Scores are off here: meshes and gossip alone must do it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pubsub.params import Params
+from pubsub.sim import Scenario, silent_sybils
+
+HEARTBEAT = Params().heartbeat_interval
+
+
+def hundred(seed: int) -> Scenario:
+    return silent_sybils(seed, peers=100).replaced(params=Params(scoring=False))
+
+
+def check(scenario: Scenario) -> None:
+    report = scenario.run()
+    where = f"seed {scenario.seed}, {scenario.peers} peers"
+    assert report.adversaries == scenario.peers // 5
+    assert (report.missed, report.repeated, report.invented) == (0, 0, 0), where
+    assert report.expected == scenario.messages * (scenario.peers - report.adversaries - 1)
+    assert report.latency.p99 < 3 * HEARTBEAT, where
+
+
+def test_a_hundred_peers_with_twenty_silent_sybils() -> None:
+    check(hundred(1).replaced(sybils_silent=5.0, warm_up=6.0, messages=50))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_twenty_seeds_of_a_hundred_peers(seed: int) -> None:
+    check(hundred(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_twenty_seeds_of_three_hundred_peers(seed: int) -> None:
+    check(silent_sybils(seed).replaced(params=Params(scoring=False)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_sybils_that_take_every_place_they_can_get(seed: int) -> None:
+    check(hundred(seed).replaced(eager_sybils=True))
