@@ -25,7 +25,7 @@ test: ## run the tests (under a minute)
 
 test-slow: ## run the tests that take longer
 	@$(SETUP) test
-	@$(RUN) -m pytest tests -q -m slow --timeout=300
+	@$(RUN) -m pytest tests -q -n auto -m slow --timeout=300
 	@echo "100,000 hostile inputs for each parser of the transport ..."
 	@PUBSUB_FUZZ=100000 $(RUN) -m pytest tests/property/test_transport_fuzz.py -q -n auto --timeout=300
 
