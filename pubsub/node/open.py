@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 
@@ -130,9 +131,13 @@ def _discover(
             lambda: keep_connected(node.host, bootstrap, rng=rng, on_failure=_say_failure())
         )
     if mdns:
-        from pubsub.discovery.mdns import run_mdns
+        from pubsub.discovery.mdns import LOOPBACK, run_mdns
 
-        nursery.start_soon(run_mdns, node.host, Callers(node.host, nursery).call)
+        # Who listens on this machine only has nothing to tell the network.
+        local = all(address.ip is not None and address.ip.is_loopback for address in node.addresses)
+        call = Callers(node.host, nursery).call
+        interfaces = [LOOPBACK] if local and node.addresses else None
+        nursery.start_soon(partial(run_mdns, node.host, call, interfaces=interfaces))
 
 
 def _say_failure() -> Callable[[Address, str], None]:

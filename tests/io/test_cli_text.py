@@ -266,8 +266,10 @@ def test_a_foreign_address_is_one_line_and_status_2(start: Start) -> None:
 
 def test_two_nodes_on_one_machine_find_each_other_without_an_address(start: Start) -> None:
     topic = f"mdns-{os.urandom(6).hex()}"
-    ann = start(alone=False, topics=(topic,))
-    bob = start(alone=False, topics=(topic,))
+    # Listening on loopback only, they announce themselves there only.
+    ann, bob = (
+        start("--listen", "/ip4/127.0.0.1/tcp/0", alone=False, topics=(topic,)) for _ in range(2)
+    )
     ann.err.until(f"peer joined {topic}")
     bob.err.until(f"peer joined {topic}")
     bob.type("found you\n")
