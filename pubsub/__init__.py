@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pubsub.identity.keys import PublicKey as PublicKey
     from pubsub.identity.peer_id import PeerId as PeerId
     from pubsub.identity.peer_id import parse_peer_id as parse_peer_id
-    from pubsub.node.channel import Overflow as Overflow
     from pubsub.node.events import Connected as Connected
     from pubsub.node.events import Disconnected as Disconnected
     from pubsub.node.events import PeerJoined as PeerJoined
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from pubsub.node.receipt import Receipt as Receipt
     from pubsub.node.subscription import EventStream as EventStream
     from pubsub.node.subscription import Subscription as Subscription
+    from pubsub.params import Overflow as Overflow
     from pubsub.params import Params as Params
     from pubsub.params import Signing as Signing
     from pubsub.router.events import Validation as Validation
@@ -63,13 +63,12 @@ _HOME = {
     "pubsub.identity.address": ("Address", "parse_address"),
     "pubsub.identity.keys": ("PrivateKey", "PublicKey"),
     "pubsub.identity.peer_id": ("PeerId", "parse_peer_id"),
-    "pubsub.node.channel": ("Overflow",),
     "pubsub.node.events": ("Connected", "Disconnected", "PeerJoined", "PeerLeft"),
     "pubsub.node.node": ("Node",),
     "pubsub.node.open": ("open_node",),
     "pubsub.node.receipt": ("Receipt",),
     "pubsub.node.subscription": ("EventStream", "Subscription"),
-    "pubsub.params": ("Params", "Signing"),
+    "pubsub.params": ("Overflow", "Params", "Signing"),
     "pubsub.router.events": ("Validation",),
     "pubsub.router.message": ("Message",),
     "pubsub.router.scoring": ("Scoring",),

@@ -27,6 +27,16 @@ class Signing(enum.Enum):
     "StrictNoSign: messages are anonymous; those with author, seqno, signature or key are refused."
 
 
+class Overflow(enum.Enum):
+    """What a subscriber that is too slow loses."""
+
+    DROP_OLDEST = "drop_oldest"
+    "What waited longest."
+
+    DROP_NEWEST = "drop_newest"
+    "What came last."
+
+
 def _param(
     default: Any, doc: str, *, least: float = 0, most: float = math.inf, above: float | None = None
 ) -> Any:
@@ -62,6 +72,15 @@ class Params:
     opportunistic_graft_peers: int = _param(2, "peers grafted each time (v1.1)")
     flood_publish: bool = _param(
         False, "own messages go to every subscriber above the publish threshold (v1.1; go: off)"
+    )
+    peer_exchange: bool = _param(
+        False, "a PRUNE of ours names other peers of the topic (v1.1 §Peer Exchange; go, js: off)"
+    )
+    prune_peers: int = _param(
+        16, "peers named in a PRUNE, and at most taken from one (v1.1 §Peer Exchange)", most=16
+    )
+    prune_peers_bytes: int = _param(
+        6 * KIB, "bytes of these peers and their records in one PRUNE (ours)"
     )
     scoring: bool = _param(True, "peers are scored, and the scores heeded (v1.1 §Peer Scoring)")
     history_length: int = _param(5, "heartbeats for which messages answer IWANT (v1.0)", least=1)
@@ -140,9 +159,16 @@ class Params:
     validate_pending_topic: int = _param(
         1024, "messages waiting for the validator of one topic (go)", least=1
     )
+    validate_concurrency: int = _param(
+        64, "async validators at work at one time, for each topic (ours; go: 1024)", least=1
+    )
     validate_timeout: float = _param(
         5.0, "a slower async validator is cancelled, its message ignored (ours)", above=0.0
     )
+    subscription_buffer: int = _param(
+        1024, "messages that wait for a subscriber to read them (ours; go: 32)", least=1
+    )
+    subscription_overflow: Overflow = Overflow.DROP_OLDEST
     publish_timeout: float = _param(
         5.0, "time `publish` waits for room before it gives a slow peer up (rust)"
     )
@@ -151,6 +177,9 @@ class Params:
         for spec in fields(self):
             if spec.metadata:
                 self._check(spec.name, spec.metadata, spec.default)
+        for name, kind in (("signing", Signing), ("subscription_overflow", Overflow)):
+            if not isinstance(getattr(self, name), kind):
+                raise ParamError(f"{name} must be a {kind.__name__}, not {getattr(self, name)!r}")
         if not self.d_low <= self.d <= self.d_high:
             raise ParamError(
                 f"d_low <= d <= d_high is required: {self.d_low}, {self.d}, {self.d_high}"

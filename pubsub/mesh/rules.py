@@ -23,7 +23,7 @@ from pubsub.params import Params
 class Refusal(enum.Enum):
     """Why a GRAFT is refused."""
 
-    NO_GOSSIP = "floodsub peers have no mesh"
+    UNMESHED = "it gets everything without a mesh: a floodsub peer, or a direct one"
     BACKOFF = "the peer is in backoff"
     FLOOD = "the peer was pruned a moment ago"
     MESH_FULL = "the mesh is full"
@@ -43,7 +43,7 @@ def refusal(
 ) -> Refusal | None:
     """Why `peer` may not enter the mesh of `topic`, or None if it may."""
     if not topic.peers.get(peer, True):
-        return Refusal.NO_GOSSIP
+        return Refusal.UNMESHED
     backoff = topic.backoff.get(peer)
     if backoff is not None and now < backoff.until:
         if now - backoff.pruned_at < params.graft_flood_threshold:

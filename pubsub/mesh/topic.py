@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pubsub.identity.peer_id import PeerId
+from pubsub.params import Params
 
 MAX_BACKOFFS = 4096
 "Backoffs kept per topic; a crowd of short-lived ids evicts the oldest (ours)."
@@ -30,11 +33,21 @@ class TopicState:
 
     name: str
 
+    params: Params = field(default_factory=Params)
+    "The node's parameters, with what was set for this topic."
+
+    message_id: Callable[[Any], bytes] | None = None
+    "What makes the ids of its messages."
+
+    fanout_only: bool = False
+    "We publish to it and never subscribe."
+
     subscribed: bool = False
     "We want its messages, so we keep a mesh."
 
     peers: dict[PeerId, bool] = field(default_factory=dict)
-    "Who subscribes; True for peers that speak gossipsub, False for floodsub."
+    """Who subscribes; True for those that can be in the mesh, False for those that get everything:
+    peers that speak floodsub only, and direct ones."""
 
     mesh: dict[PeerId, float] = field(default_factory=dict)
     "Full-message peers, and when each was grafted."
@@ -53,23 +66,23 @@ class TopicState:
     strays: dict[PeerId, int] = field(default_factory=dict)
     "Such peers of the last heartbeat, and for how many heartbeats on end."
 
-    floodsub_peers: int = 0
-    "How many of `peers` speak floodsub only; the fast path asks this first."
+    unmeshed: int = 0
+    "How many of `peers` cannot be in the mesh; the fast path asks this first."
 
-    def add_peer(self, peer: PeerId, *, gossip: bool) -> bool:
+    def add_peer(self, peer: PeerId, *, meshable: bool) -> bool:
         """Note a subscription; False if it was known."""
         if peer in self.peers:
             return False
-        self.peers[peer] = gossip
-        self.floodsub_peers += not gossip
+        self.peers[peer] = meshable
+        self.unmeshed += not meshable
         return True
 
     def remove_peer(self, peer: PeerId) -> bool:
         """Forget a subscription; False if there was none. The backoff stays."""
-        gossip = self.peers.pop(peer, None)
-        if gossip is None:
+        meshable = self.peers.pop(peer, None)
+        if meshable is None:
             return False
-        self.floodsub_peers -= not gossip
+        self.unmeshed -= not meshable
         self.mesh.pop(peer, None)
         self.fanout.pop(peer, None)
         self.strays.pop(peer, None)

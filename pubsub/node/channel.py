@@ -7,7 +7,6 @@ now and then so that others get their turn.
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from typing import Generic, TypeVar
 
@@ -15,18 +14,9 @@ import trio
 
 from pubsub.errors import ClosedError, ParamError
 from pubsub.node.pace import Pace
+from pubsub.params import Overflow
 
 T = TypeVar("T")
-
-
-class Overflow(enum.Enum):
-    """What a reader that is too slow loses."""
-
-    DROP_OLDEST = "drop_oldest"
-    "What waited longest."
-
-    DROP_NEWEST = "drop_newest"
-    "What came last."
 
 
 class Channel(Generic[T]):

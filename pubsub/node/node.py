@@ -11,7 +11,7 @@ from pubsub.errors import ClosedError, NotEnoughPeersError, ParamError
 from pubsub.host.host import Host
 from pubsub.identity import Address, PeerId, parse_address
 from pubsub.identity.verify import check_all
-from pubsub.node.channel import Channel, Overflow
+from pubsub.node.channel import Channel
 from pubsub.node.events import NodeEvent
 from pubsub.node.link import Link
 from pubsub.node.mismatch import MismatchWatch
@@ -20,7 +20,7 @@ from pubsub.node.peering import Peering
 from pubsub.node.receipt import Receipt
 from pubsub.node.subscription import EventStream, Subscription
 from pubsub.node.validation import TopicValidator, Validator
-from pubsub.params import Params
+from pubsub.params import Overflow, Params
 from pubsub.router import Router
 from pubsub.router.effects import (
     Deliver,

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Generic, TypeVar, final
 
 from pubsub.errors import ClosedError
-from pubsub.node.channel import Channel, Overflow
+from pubsub.node.channel import Channel
 from pubsub.node.events import NodeEvent
+from pubsub.params import Overflow
 from pubsub.router.message import Message
 
 T = TypeVar("T")

@@ -15,9 +15,10 @@ from types import MappingProxyType
 
 from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import rules
-from pubsub.mesh.rules import Changes, Refusal
-from pubsub.mesh.topic import TopicState
-from pubsub.router.core import Core, Peer
+from pubsub.mesh.rules import Refusal
+from pubsub.router import px
+from pubsub.router.core import Core
+from pubsub.router.peer import Peer
 from pubsub.wire.rpc import Control, PrunedTopic
 
 MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
@@ -45,37 +46,45 @@ def on_subscriptions(
             topic = core.topics.get(name)
             if topic is not None:
                 core.leave(peer, topic)
+            if peer.withheld:
+                peer.withheld.pop(name, None)
         elif name not in peer.topics:
-            if not _may_join(core, peer, name):
-                core.drops["subscription_refused"] += 1
-                continue
-            topic = core.topic(name)
-            core.join(peer, topic)
-            core.apply(topic, _welcome(core, topic, peer, now), now=now)
+            note_subscription(core, peer, name, now=now)
 
 
-def _welcome(core: Core, topic: TopicState, peer: Peer, now: float) -> Changes:
-    return rules.welcome(topic, peer.id, core.params, now=now, standing=core)
+def note_subscription(core: Core, peer: Peer, name: str, *, now: float) -> None:
+    """Let a peer into a topic's record, if it may be there, and welcome it."""
+    if not _has_room(core, peer, name):
+        core.drop("subscription_refused", peer=peer.id, topic=name)
+    elif not core.may_know(peer.id, name):
+        # Remembered, because what it may know can change.
+        peer.withheld[name] = None
+        core.drop("may_not_know", peer=peer.id, topic=name)
+    else:
+        topic = core.topic(name)
+        core.join(peer, topic)
+        welcome = rules.welcome(topic, peer.id, topic.params, now=now, standing=core)
+        core.apply(topic, welcome, now=now)
 
 
-def _may_join(core: Core, peer: Peer, name: str) -> bool:
+def _has_room(core: Core, peer: Peer, name: str) -> bool:
     return (
         0 < len(name) <= core.params.max_topic_length
-        and len(peer.topics) < core.params.max_topics_per_peer
+        and len(peer.topics) + len(peer.withheld) < core.params.max_topics_per_peer
         and (name in core.topics or len(core.topics) < core.params.max_topics)
         and peer.topic_bytes + len(name) <= MAX_TOPIC_BYTES_PER_PEER
-        and core.may_know(peer.id, name)
+        and core.policy.topics(name)
     )
 
 
 def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
     """Take in control, in go's order: what is offered and asked for first, then the mesh."""
     if not peer.features.gossip:
-        core.drops["control_from_floodsub"] += 1
+        core.drop("control_from_floodsub", peer=peer.id)
         return
     if message.ihave or message.iwant:
-        if core.score(peer.id) < core.thresholds.gossip:
-            core.drops["gossip_below_threshold"] += 1
+        if core.score(peer.id) < core.thresholds.gossip and not peer.direct:
+            core.drop("gossip_below_threshold", peer=peer.id)
         else:
             _on_ihave(core, peer, message.ihave, now=now)
             _on_iwant(core, peer, message.iwant)
@@ -95,7 +104,7 @@ def _on_ihave(
     params = core.params
     peer.ihave_heard += 1
     if peer.ihave_heard > params.max_ihave_messages:
-        core.drops["ihave_flood"] += 1
+        core.drop("ihave_flood", peer=peer.id)
         return
     room = min(params.max_ihave_length - peer.ids_asked, MAX_ASKED - len(core.asked))
     seen = core.seen.ids
@@ -116,7 +125,7 @@ def _on_ihave(
     # §Spam Protection Measures).
     chosen = list(wanted) if len(wanted) <= room else core.rng.sample(list(wanted), max(0, room))
     if len(chosen) < len(wanted):
-        core.drops["iwant_budget"] += len(wanted) - len(chosen)
+        core.drop("iwant_budget", len(wanted) - len(chosen), peer=peer.id)
     if not chosen:
         return
     for message_id in chosen:
@@ -136,7 +145,7 @@ def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
     params = core.params
     for message_id in ids:
         if peer.ids_answered >= params.max_iwant_length:
-            core.drops["iwant_flood"] += 1
+            core.drop("iwant_flood", peer=peer.id)
             return
         peer.ids_answered += 1
         cached = core.cache.get(message_id)
@@ -144,20 +153,20 @@ def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
             core.counters["iwant_unknown"] += 1
             continue
         if core.cache.times_sent(message_id, peer.id) >= params.gossip_retransmission:
-            core.drops["iwant_repeated"] += 1
+            core.drop("iwant_repeated", peer=peer.id, message_id=message_id)
             continue
         # Whoever asks wants it, whatever it said before.
         if core.send_message(peer, b"", cached[1]):
             core.cache.count_sent(message_id, peer.id)
             core.counters["iwant_answered"] += 1
         else:
-            core.drops["queue_full"] += 1
+            core.drop("queue_full", peer=peer.id, topic=cached[0], message_id=message_id)
 
 
 def _on_idontwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
     room = core.params.max_idontwant_length - peer.unwanted_heard
     if len(ids) > room:
-        core.drops["idontwant_flood"] += len(ids) - max(0, room)
+        core.drop("idontwant_flood", len(ids) - max(0, room), peer=peer.id)
         ids = ids[: max(0, room)]
     peer.unwanted_heard += len(ids)
     forgotten = core.beats + core.params.idontwant_ttl
@@ -167,24 +176,24 @@ def _on_idontwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
 def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
     topic = core.topics.get(name)
     if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
-        core.drops["graft_unknown_topic"] += 1
+        core.drop("graft_unknown_topic", peer=peer.id, topic=name)
         return
     core.counters["graft_received"] += 1
     if peer.id in topic.mesh:
         return
     # A GRAFT can overtake the SUBSCRIBE (rust and js graft at once).
-    if name not in peer.topics and _may_join(core, peer, name):
+    if name not in peer.topics and _has_room(core, peer, name):
         core.join(peer, topic)
-    why = rules.refusal(topic, peer.id, core.params, now=now, standing=core)
+    why = rules.refusal(topic, peer.id, topic.params, now=now, standing=core)
     if why is None and name in peer.topics:
         core.enter_mesh(topic, peer.id, now=now)
         return
-    core.drops["graft_refused"] += 1
+    core.drop("graft_refused", peer=peer.id, topic=name)
     if why is Refusal.BACKOFF:
         core.misbehaved(peer, GRAFT_IN_BACKOFF, "GRAFT during backoff")
     elif why is Refusal.FLOOD:
         core.misbehaved(peer, GRAFT_FLOOD, "a flood of GRAFT")
-    core.prune(topic, peer.id, core.params.prune_backoff, now=now)
+    core.prune(topic, peer.id, now=now, exchange=why is Refusal.MESH_FULL)
 
 
 def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None:
@@ -195,7 +204,9 @@ def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None
     core.exit_mesh(topic, peer.id, now=now)
     peer.outbox.withdraw_graft(entry.topic)
     # As go does, a backoff of 0 counts as none given.
-    seconds = entry.backoff or core.params.prune_backoff
+    seconds = entry.backoff or topic.params.prune_backoff
     topic.set_backoff(
-        peer.id, rules.backoff_for(seconds, core.params, core.rng, now=now, ours=False)
+        peer.id, rules.backoff_for(seconds, topic.params, core.rng, now=now, ours=False)
     )
+    if entry.peers:
+        px.accept(core, peer, entry.peers)

@@ -9,28 +9,36 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pubsub.identity.keys import PrivateKey
 from pubsub.identity.peer_id import PeerId, peer_id_of
 from pubsub.mesh import rules
 from pubsub.mesh.topic import TopicState
-from pubsub.params import Params, Signing
-from pubsub.router.effects import Disconnect, Effect, PeerJoined, PeerLeft, Writable
-from pubsub.router.message import (
-    Message,
-    MessageIdFunction,
-    MessageWriter,
-    from_and_seqno,
-    sha256_of_data,
+from pubsub.params import Params
+from pubsub.router import px
+from pubsub.router.effects import (
+    Disconnect,
+    Dropped,
+    Effect,
+    Grafted,
+    PeerJoined,
+    PeerLeft,
+    Pruned,
+    Writable,
 )
+from pubsub.router.message import Message, MessageIdFunction, message_writers
 from pubsub.router.message_cache import MessageCache
 from pubsub.router.outbox import Outbox
-from pubsub.router.protocols import FEATURES, Features
+from pubsub.router.peer import Peer
+from pubsub.router.policy import Policy
+from pubsub.router.protocols import FEATURES
 from pubsub.router.scoring import Scoring
 from pubsub.router.seen import SeenCache
-from pubsub.score import PeerScores, Rejection
+from pubsub.router.topic_params import TopicParams, TopicSettings
+from pubsub.score import PeerGater, Rejection
+from pubsub.wire.rpc import PrunedTopic
 
 MAX_FAULTS = 100.0
 "A peer with more faults than this, of late, is disconnected (ours)."
@@ -38,56 +46,6 @@ SLOW_PEER = 2.0
 "Faults for a queue that stayed full (ours)."
 FAULT_DECAY = 0.9
 "What is left of a peer's faults after each heartbeat (ours)."
-
-
-@dataclass(slots=True, eq=False)
-class Peer:
-    """All that is known of a peer."""
-
-    id: PeerId
-
-    outbound: bool
-    "We dialled it."
-
-    protocol: str
-
-    features: Features
-
-    outbox: Outbox
-
-    topics: dict[str, None] = field(default_factory=dict)
-    "What it subscribes to."
-
-    topic_bytes: int = 0
-
-    streaming: bool = False
-    "Our stream to it stood at least once."
-
-    unwanted_heard: int = 0
-    "Ids of IDONTWANT since the last heartbeat."
-
-    ihave_heard: int = 0
-    "RPCs with IHAVE since the last heartbeat."
-
-    ids_asked: int = 0
-    "Ids we asked it for since the last heartbeat."
-
-    ids_answered: int = 0
-    "Ids it asked us for since the last heartbeat."
-
-    asked_at: float = -1e18
-    "When we last sent it an IWANT."
-
-    taken_before: int = 0
-    "How many messages it had taken at the last heartbeat."
-
-    full_beats: int = 0
-    "Heartbeats on end that found its queue full and emptying too slowly."
-
-    slow: bool = False
-    "Its queue stayed full; no publisher waits for it until half of it is free."
-
-    faults: float = 0.0
 
 
 @dataclass(slots=True)
@@ -108,17 +66,22 @@ class Core:
         rng: random.Random,
         first_seqno: int,
         message_id: MessageIdFunction | None,
-        may_know: Callable[[PeerId, str], bool],
+        policy: Policy,
         scoring: Scoring,
+        topics: Mapping[str, TopicParams],
     ) -> None:
-        signed = params.signing is Signing.STRICT
         self.params = params
         self.rng = rng
         self.id = peer_id_of(key.public_key)
-        self.may_know = may_know
-        self.message_id = message_id or (from_and_seqno if signed else sha256_of_data)
-        self.writer = MessageWriter(key if signed else None, first_seqno)
+        self.policy = policy
+        self.may_know = policy.may_know
+        self.guarded = policy.guarded
+        self.barred = policy.barred
+        self.settings = TopicSettings(params, message_id, topics)
+        self.writers = message_writers(key, first_seqno)
         self.peers: dict[PeerId, Peer] = {}
+        self.direct: dict[PeerId, None] = {}
+        "Direct peers, connected or not."
         self.topics: dict[str, TopicState] = {}
         self.seen = SeenCache(params.seen_ttl, params.seen_limit)
         self.cache = MessageCache(
@@ -140,9 +103,9 @@ class Core:
         "What happened how often, but for drops."
         self.drops: Counter[str] = Counter()
         "Messages and control that went nowhere, by reason."
-        self.scores: PeerScores | None = None
-        if params.scoring:
-            self.scores = PeerScores(scoring.params, app_score=scoring.app_score)
+        self.traced = False
+        self.scores = scoring.scores() if params.scoring else None
+        self.gater = PeerGater(scoring.gater) if scoring.gater is not None else None
         self.thresholds = scoring.thresholds
         self.now = 0.0
         "The time of the event that is being handled."
@@ -161,6 +124,20 @@ class Core:
         return self.peers[peer].outbound
 
     # Verbs
+
+    def drop(
+        self,
+        reason: str,
+        count: int = 1,
+        *,
+        peer: PeerId | None = None,
+        topic: str = "",
+        message_id: bytes = b"",
+    ) -> None:
+        """Count what went nowhere, and tell it where the router is traced."""
+        self.drops[reason] += count
+        if self.traced and count:
+            self.effects.append(Dropped(reason, count, peer, topic, message_id))
 
     def tell(self, peer: Peer) -> None:
         """Have the shell take what waits for `peer`."""
@@ -185,7 +162,7 @@ class Core:
 
     def refuse_copies(self, topic: TopicState, message: Message) -> None:
         """Tell the mesh that we have a large message and need no copy of it (v1.2 §IDONTWANT)."""
-        if len(message.data) < self.params.idontwant_threshold:
+        if len(message.data) < topic.params.idontwant_threshold:
             return
         for peer_id in topic.mesh:
             peer = self.peers[peer_id]
@@ -209,29 +186,48 @@ class Core:
     def enter_mesh(self, topic: TopicState, peer: PeerId, *, now: float) -> None:
         """Make a peer a member."""
         topic.mesh[peer] = now
+        self.effects.append(Grafted(topic.name, peer))
         if self.scores is not None:
             self.scores.grafted(peer, topic.name, now=now)
 
     def exit_mesh(self, topic: TopicState, peer: PeerId, *, now: float) -> None:
         """Make a peer a member no more, if it is one."""
-        if topic.mesh.pop(peer, None) is not None and self.scores is not None:
-            self.scores.pruned(peer, topic.name, now=now)
+        if topic.mesh.pop(peer, None) is not None:
+            self.effects.append(Pruned(topic.name, peer))
+            if self.scores is not None:
+                self.scores.pruned(peer, topic.name, now=now)
 
-    def prune(self, topic: TopicState, peer_id: PeerId, seconds: float, *, now: float) -> None:
-        """Put a peer out of the mesh (if it was in), start a backoff of `seconds` and tell it."""
+    def prune(
+        self,
+        topic: TopicState,
+        peer_id: PeerId,
+        *,
+        now: float,
+        seconds: float | None = None,
+        exchange: bool = False,
+    ) -> None:
+        """Put a peer out of the mesh (if it was in), start a backoff and tell it.
+
+        The backoff takes `seconds`, or the topic's `prune_backoff`. With
+        `exchange` it is told of others, if we do such things.
+        """
         self.exit_mesh(topic, peer_id, now=now)
+        seconds = topic.params.prune_backoff if seconds is None else seconds
         topic.set_backoff(
-            peer_id, rules.backoff_for(seconds, self.params, self.rng, now=now, ours=True)
+            peer_id, rules.backoff_for(seconds, topic.params, self.rng, now=now, ours=True)
         )
         peer = self.peers[peer_id]
-        peer.outbox.prune(topic.name, math.ceil(seconds) if peer.features.backoff else None)
+        offered = px.offer(self, topic, peer) if exchange else ()
+        whole = math.ceil(seconds) if peer.features.backoff else None
+        peer.outbox.prune(PrunedTopic(topic.name, whole, offered))
         self.counters["prune_sent"] += 1
         self.tell(peer)
 
     def apply(self, topic: TopicState, changes: rules.Changes, *, now: float) -> None:
         """Do what a rule decided."""
         for peer_id in changes.prune:
-            self.prune(topic, peer_id, self.params.prune_backoff, now=now)
+            # Whoever leaves for his deeds is not helped to other meshes.
+            self.prune(topic, peer_id, now=now, exchange=self.score(peer_id) >= 0)
         for peer_id in changes.graft:
             self.graft(topic, peer_id, now=now)
 
@@ -240,6 +236,7 @@ class Core:
         state = self.topics.get(name)
         if state is None:
             state = self.topics[name] = TopicState(name)
+            self.settings.apply(state)
         return state
 
     def tidy(self, topic: TopicState) -> None:
@@ -249,7 +246,7 @@ class Core:
 
     def join(self, peer: Peer, topic: TopicState) -> None:
         """Note that a peer subscribes."""
-        if topic.add_peer(peer.id, gossip=peer.features.gossip):
+        if topic.add_peer(peer.id, meshable=peer.meshable):
             peer.topics[topic.name] = None
             peer.topic_bytes += len(topic.name)
             self.effects.append(PeerJoined(topic.name, peer.id))
@@ -264,6 +261,17 @@ class Core:
             self.effects.append(PeerLeft(topic.name, peer.id))
             self.tidy(topic)
 
+    def reclassify(self, peer: Peer, *, now: float) -> None:
+        """Have the topics know whether a peer can be in meshes, after that changed."""
+        for name in peer.topics:
+            topic = self.topics[name]
+            if topic.peers[peer.id] == peer.meshable:
+                continue
+            if peer.id in topic.mesh:
+                self.prune(topic, peer.id, now=now)
+            topic.remove_peer(peer.id)
+            topic.add_peer(peer.id, meshable=peer.meshable)
+
     def reject(self, message: Message, rejection: Rejection, *, proven: bool = True) -> None:
         """Score a message that was not accepted; not `proven` where its id is only claimed."""
         if self.scores is not None:
@@ -271,6 +279,13 @@ class Core:
             self.scores.rejected(
                 message.received_from, message.topic, message_id, rejection, now=self.now
             )
+        if self.gater is not None:
+            if rejection is Rejection.THROTTLED:
+                self.gater.throttled(now=self.now)
+            elif rejection is Rejection.IGNORED:
+                self.gater.ignored(message.received_from)
+            else:
+                self.gater.rejected(message.received_from)
 
     def misbehaved(self, peer: Peer, penalty: float, reason: str) -> None:
         """Hold a breach of the protocol against a peer (P7)."""
@@ -280,6 +295,8 @@ class Core:
 
     def blame(self, peer: Peer, penalty: float, reason: str) -> None:
         """Hold a fault against a peer; one with too many of late is disconnected."""
+        if peer.direct:
+            return
         peer.faults += penalty
         if peer.faults > MAX_FAULTS:
             peer.faults = 0.0
@@ -295,9 +312,10 @@ class Core:
             topic = self.topics[name]
             topic.fanout.pop(peer.id, None)
             if peer.id in topic.mesh:
-                self.prune(topic, peer.id, self.params.prune_backoff, now=now)
+                self.prune(topic, peer.id, now=now)
 
     def add_peer(self, peer_id: PeerId, protocol: str, *, outbound: bool) -> Peer:
         peer = Peer(peer_id, outbound, protocol, FEATURES[protocol], Outbox(self.params))
+        peer.direct = peer_id in self.direct
         self.peers[peer_id] = peer
         return peer

@@ -75,6 +75,45 @@ class PeerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class Grafted:
+    """A peer is in the mesh of a topic now, whoever asked for it."""
+
+    topic: str
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A peer is in the mesh of a topic no more, whoever asked for it, or is gone."""
+
+    topic: str
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect to a peer that `source` told of, with its signed record where there was one.
+
+    Neither has been looked at: the record must be the peer's own.
+    """
+
+    peer: PeerId
+    record: bytes
+    source: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something went nowhere (only while the router is traced). Fields not known are empty."""
+
+    reason: str
+    count: int
+    peer: PeerId | None
+    topic: str
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """Close the connections to this peer."""
 
@@ -91,5 +130,9 @@ Effect: TypeAlias = (
     | MustWait
     | PeerJoined
     | PeerLeft
+    | Grafted
+    | Pruned
+    | Dial
+    | Dropped
     | Disconnect
 )

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pubsub.identity.peer_id import PeerId
 from pubsub.identity.verify import Verdict
+from pubsub.router.topic_params import TopicParams
 
 
 class Validation(enum.Enum):
@@ -127,6 +128,53 @@ class SetValidation:
     validated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PublishBatch:
+    """Command: send messages together, so that each leaves first to another peer.
+
+    Raises as `Publish` does, and then sends none.
+    """
+
+    messages: Sequence[tuple[str, bytes]]
+    patience: Patience = Patience.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class SetDirect:
+    """Command: whether a peer is a direct one, connected or not (v1.1 §Explicit Peering)."""
+
+    peer: PeerId
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetTopic:
+    """Command: give a topic parameters of its own, or with None those of the node."""
+
+    topic: str
+    params: TopicParams | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetTrace:
+    """Command: whether each drop is told by an effect."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """Command: the application likes (> 0) or dislikes what a peer did; part of P5."""
+
+    peer: PeerId
+    delta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Command: ask `may_know` again, of every peer and topic; who may not any more is parted."""
+
+
 Event: TypeAlias = (
     PeerConnected
     | StreamOpened
@@ -138,5 +186,11 @@ Event: TypeAlias = (
     | Subscribe
     | Unsubscribe
     | Publish
+    | PublishBatch
     | SetValidation
+    | SetDirect
+    | SetTopic
+    | SetTrace
+    | Feedback
+    | Recheck
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import balance, rules, selection
 from pubsub.mesh.topic import TopicState
-from pubsub.router.core import FAULT_DECAY, Core, Peer
+from pubsub.router.core import FAULT_DECAY, Core
 from pubsub.router.effects import Disconnect
+from pubsub.router.peer import Peer
 
 BROKEN_PROMISE = 1.0
 SLOWEST_DRAIN = 16
@@ -20,8 +21,11 @@ def beat(core: Core, *, now: float) -> None:
     if core.scores is not None:
         _punish_broken_promises(core, now)
         core.scores.refresh(now=now)
+    if core.gater is not None:
+        core.gater.refresh(now=now)
     for peer in core.peers.values():
         peer.ihave_heard = peer.ids_asked = peer.ids_answered = peer.unwanted_heard = 0
+        peer.px_taken = 0
         peer.faults *= FAULT_DECAY
         outbox = peer.outbox
         if outbox.overgrown:
@@ -35,11 +39,11 @@ def beat(core: Core, *, now: float) -> None:
         if topic.subscribed:
             _balance(core, topic, now)
         elif topic.fanout:
-            if rules.fanout_expired(topic, core.params, now=now):
+            if rules.fanout_expired(topic, topic.params, now=now):
                 topic.fanout.clear()
             else:
                 for peer_id in rules.refill_fanout(
-                    topic, core.params, core.rng, least=core.thresholds.publish, standing=core
+                    topic, topic.params, core.rng, least=core.thresholds.publish, standing=core
                 ):
                     topic.fanout[peer_id] = None
     _gossip(core)
@@ -65,7 +69,7 @@ def _watch_queue(core: Core, peer: Peer, now: float) -> None:
 
 def _balance(core: Core, topic: TopicState, now: float) -> None:
     """Each rule sees what the one before it changed."""
-    params, rng = core.params, core.rng
+    params, rng = topic.params, core.rng
     if topic.stray_now:
         topic.stray_now = {peer: None for peer in topic.stray_now if peer in core.peers}
     core.apply(topic, rules.one_sided(topic, params, now=now, standing=core), now=now)
@@ -93,25 +97,24 @@ def _punish_broken_promises(core: Core, now: float) -> None:
 
 def _gossip(core: Core) -> None:
     """Tell some peers outside the mesh what they may have missed (IHAVE)."""
-    params = core.params
     for name in core.cache.topics():
         topic = core.topics.get(name)
         if topic is None:
             continue
         ids = core.cache.gossip_ids(name)
-        if len(ids) > params.max_ihave_length:
+        if len(ids) > core.params.max_ihave_length:
             # Each heartbeat another sample, so that together they cover more.
-            ids = core.rng.sample(ids, params.max_ihave_length)
+            ids = core.rng.sample(ids, core.params.max_ihave_length)
         for peer_id in selection.gossip_targets(
             topic,
-            d_lazy=params.d_lazy,
-            factor=params.gossip_factor,
+            d_lazy=topic.params.d_lazy,
+            factor=topic.params.gossip_factor,
             rng=core.rng,
             least=core.thresholds.gossip,
             standing=core,
         ):
             peer = core.peers[peer_id]
-            core.drops["gossip_queue_full"] += peer.outbox.ihave(name, ids)
+            core.drop("gossip_queue_full", peer.outbox.ihave(name, ids), peer=peer_id, topic=name)
             core.counters["ihave_sent"] += len(ids)
             core.tell(peer)
 

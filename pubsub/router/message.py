@@ -20,6 +20,7 @@ from pubsub.errors import RemoteError
 from pubsub.identity.keys import PrivateKey, PublicKey, cached_public_key
 from pubsub.identity.peer_id import PeerId, peer_id_from_bytes, peer_id_of
 from pubsub.identity.verify import SignatureCheck, Verdict
+from pubsub.params import Signing
 from pubsub.pb import rpc_pb2
 from pubsub.wire.varint import decode_varint, encode_varint
 
@@ -76,6 +77,12 @@ def from_and_seqno(message: Message) -> bytes:
 def sha256_of_data(message: Message) -> bytes:
     """The hash of the content: two messages with the same data are the same message."""
     return sha256(message.data).digest()
+
+
+def topic_of(encoded: bytes) -> str:
+    """The topic of a message that was encoded here, or read before, as a field of an RPC."""
+    _, start = decode_varint(encoded, 1) or (0, 0)
+    return rpc_pb2.Message.FromString(encoded[start:]).topic
 
 
 def parse_message(raw: bytes) -> rpc_pb2.Message:
@@ -207,3 +214,11 @@ class MessageWriter:
             raw += b"\x2a\x40" + self._key.sign(SIGN_PREFIX + raw)
         field = b"".join((b"\x12", encode_varint(len(raw)), raw))
         return Message(topic, data, b"", us, self.origin, seqno, field)
+
+
+def message_writers(key: PrivateKey, first_seqno: int) -> dict[Signing, MessageWriter]:
+    """A writer for each signing policy."""
+    return {
+        Signing.STRICT: MessageWriter(key, first_seqno),
+        Signing.NONE: MessageWriter(None, 0),
+    }

@@ -13,6 +13,7 @@ become one RPC (go-libp2p counts every RPC with control against a budget).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from pubsub.params import Params
 from pubsub.wire.framing import frame
@@ -116,13 +117,35 @@ class Outbox:
     def graft(self, topic: str) -> None:
         self._control[topic] = None
 
-    def prune(self, topic: str, backoff: int | None) -> None:
-        self._control[topic] = PrunedTopic(topic, backoff)
+    def prune(self, pruned: PrunedTopic) -> None:
+        self._control[pruned.topic] = pruned
 
     def withdraw_graft(self, topic: str) -> None:
         """Take back a GRAFT that has not left yet: the peer would punish it."""
         if self._control.get(topic, _NOTHING) is None:
             del self._control[topic]
+
+    def forget(self, topic: str, topic_of: Callable[[bytes], str]) -> int:
+        """Take back all that would tell of a topic; returns how many messages that were.
+
+        Ids do not say their topic, so none is told. A frame that was cut goes on:
+        the peer has its beginning.
+        """
+        self._subscriptions.pop(topic, None)
+        self._control.pop(topic, None)
+        if self._hello is not None and topic in self._hello:
+            self._hello.remove(topic)
+        self._ihave_ids -= len(self._ihave.pop(topic, ()))
+        self._iwant.clear()
+        self._idontwant.clear()
+        kept = [entry for entry in self._messages if topic_of(entry[1]) != topic]
+        lost = len(self._messages) - len(kept)
+        if lost:
+            self._messages = deque(kept)
+            self._bytes = sum(len(encoded) for _, encoded in kept)
+            self.taken += lost
+            self.full = False
+        return lost
 
     def withdraw_control(self) -> None:
         """Take back all that only gossipsub peers understand."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pubsub.errors import LocalError, NotEnoughPeersError, ParamError
 from pubsub.identity.peer_id import PeerId
 from pubsub.mesh import rules
 from pubsub.mesh.selection import other_subscribers, sample
 from pubsub.mesh.topic import TopicState
-from pubsub.router.core import Core, Peer
+from pubsub.router.core import Core
 from pubsub.router.effects import MustWait, Published
-from pubsub.router.events import Patience, Publish
+from pubsub.router.events import Patience, Publish, PublishBatch
+from pubsub.router.message import Message
+from pubsub.router.peer import Peer
 
 QUEUE_FULL = "its queue is full"
 
 
-def check_topic(name: str, max_length: int) -> None:
-    """Raise ParamError unless `name` may be a topic."""
+def check_topic(core: Core, name: str) -> None:
+    """Raise ParamError unless `name` may be a topic of ours."""
     if not isinstance(name, str):
         raise ParamError(f"a topic is text, not {type(name).__name__}")
     if not name:
@@ -26,16 +29,23 @@ def check_topic(name: str, max_length: int) -> None:
         length = len(name.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise ParamError("a topic must be text that UTF-8 can encode") from error
-    if length > max_length:
-        raise ParamError(f"the topic is {length} bytes long; at most {max_length}")
+    if length > core.params.max_topic_length:
+        raise ParamError(
+            f"the topic is {length} bytes long; at most {core.params.max_topic_length}"
+        )
+    if not core.policy.topics(name):
+        raise ParamError(f"topic {name!r} is not one of those that this node's filter lets through")
 
 
 def subscribe(core: Core, name: str, *, now: float) -> None:
     """Announce the topic to every peer and build its mesh (v1.0 §JOIN)."""
-    check_topic(name, core.params.max_topic_length)
+    check_topic(core, name)
     topic = core.topic(name)
     if topic.subscribed:
         return
+    if topic.fanout_only:
+        core.tidy(topic)
+        raise ParamError(f"topic {name!r} is set to fanout_only: nothing is received in it")
     topic.subscribed = True
     for peer in core.peers.values():
         if core.may_know(peer.id, name):
@@ -46,7 +56,7 @@ def subscribe(core: Core, name: str, *, now: float) -> None:
 
 
 def _join(core: Core, topic: TopicState, now: float) -> rules.Changes:
-    return rules.join(topic, core.params, core.rng, now=now, standing=core)
+    return rules.join(topic, topic.params, core.rng, now=now, standing=core)
 
 
 def unsubscribe(core: Core, name: str, *, now: float) -> None:
@@ -60,7 +70,8 @@ def unsubscribe(core: Core, name: str, *, now: float) -> None:
             peer.outbox.subscription(name, joined=False)
             core.tell(peer)
     for peer_id in list(topic.mesh):
-        core.prune(topic, peer_id, core.params.unsubscribe_backoff, now=now)
+        seconds = topic.params.unsubscribe_backoff
+        core.prune(topic, peer_id, now=now, seconds=seconds, exchange=core.score(peer_id) >= 0)
     topic.strays.clear()
     topic.stray_now.clear()
     core.tidy(topic)
@@ -73,54 +84,127 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     anonymous message that was already seen, NotEnoughPeersError if there are
     fewer peers than asked for; then nothing was sent.
     """
-    data = event.data
-    topic = core.topics.get(event.topic)
-    if topic is None:
-        check_topic(event.topic, core.params.max_topic_length)
-    if len(data) > core.params.max_message_size:
-        raise ParamError(
-            f"the message is {len(data)} bytes; the limit is {core.params.max_message_size} "
-            "(parameter max_message_size, which the receivers must raise as well)"
-        )
-    if topic is None:
-        topic = core.topic(event.topic)
-    targets = _targets(core, topic, max(core.params.d, event.min_peers), now=now)
+    topic = _topic_for(core, event.topic, event.data)
+    targets = _targets(core, topic, max(topic.params.d, event.min_peers), now=now)
     if len(targets) < event.min_peers:
         core.tidy(topic)
         raise NotEnoughPeersError(
             f"{len(targets)} peers would get it, where {event.min_peers} were asked for"
         )
+    if event.patience is Patience.WAIT and _must_wait(core, targets):
+        return
+    message = _written(core, topic, event.data)
+    _begin(core, topic, message)
+    going = Going(message)
+    for peer in targets:
+        _send(core, going, peer, event.patience, now=now)
+    core.effects.append(going.published())
+
+
+def publish_batch(core: Core, event: PublishBatch, *, now: float) -> None:
+    """Queue messages together, in turns: of each message one copy leaves before any second one.
+
+    Where our line is the bottleneck, the others can begin to pass a message on
+    while we still send the next; sent one after another, the last of them would
+    wait for all copies of those before.
+    """
+    everything: list[tuple[TopicState, Message, list[Peer]]] = []
+    aims: dict[str, list[Peer]] = {}
+    for name, data in event.messages:
+        topic = _topic_for(core, name, data)
+        if name not in aims:
+            aims[name] = _targets(core, topic, topic.params.d, now=now)
     if event.patience is Patience.WAIT:
-        full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
-        if full:
-            core.effects.append(MustWait(full))
+        everybody = {peer.id: peer for peers in aims.values() for peer in peers}
+        if _must_wait(core, list(everybody.values())):
             return
-    message = core.writer.write(topic.name, data, core.id)
-    message.id = core.message_id(message)
+    fresh: dict[bytes, None] = {}
+    for name, data in event.messages:
+        message = _written(core, core.topics[name], data)
+        if message.id in fresh:
+            raise LocalError("two messages of the batch have one id: they are the same message")
+        fresh[message.id] = None
+        everything.append((core.topics[name], message, aims[name]))
+    for topic, message, _ in everything:
+        _begin(core, topic, message)
+    goings = [Going(message) for _, message, _ in everything]
+    for turn in range(max((len(peers) for peers in aims.values()), default=0)):
+        for index, (_, _, peers) in enumerate(everything):
+            if turn < len(peers):
+                # Shifted from message to message, so that no peer is first for all.
+                peer = peers[(turn + index) % len(peers)]
+                _send(core, goings[index], peer, event.patience, now=now)
+    core.effects += [going.published() for going in goings]
+
+
+@dataclass(slots=True)
+class Going:
+    """A message on its way out, and where it was queued so far."""
+
+    message: Message
+    queued: list[PeerId] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    skipped: dict[PeerId, str] = field(default_factory=dict)
+
+    def published(self) -> Published:
+        return Published(self.message, tuple(self.queued), tuple(self.marks), self.skipped)
+
+
+def _topic_for(core: Core, name: str, data: bytes) -> TopicState:
+    """The topic of a message of ours, checked together with its size."""
+    topic = core.topics.get(name)
+    if topic is None:
+        check_topic(core, name)
+        limit = core.settings.of(name).max_message_size
+    else:
+        limit = topic.params.max_message_size
+    if len(data) > limit:
+        raise ParamError(
+            f"the message is {len(data)} bytes; the limit is {limit} "
+            "(parameter max_message_size, which the receivers must raise as well)"
+        )
+    return core.topic(name) if topic is None else topic
+
+
+def _must_wait(core: Core, targets: Sequence[Peer]) -> bool:
+    full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
+    if full:
+        core.effects.append(MustWait(full))
+    return bool(full)
+
+
+def _written(core: Core, topic: TopicState, data: bytes) -> Message:
+    """A new message. LocalError if it is none: the id was seen."""
+    message = core.writers[topic.params.signing].write(topic.name, data, core.id)
+    assert topic.message_id is not None
+    message.id = topic.message_id(message)
     if message.id in core.seen:
         raise LocalError(
             "a message with this id was seen within the last "
             f"{core.params.seen_ttl:g} s; without signatures, equal data is the same message"
         )
+    return message
+
+
+def _begin(core: Core, topic: TopicState, message: Message) -> None:
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
     # Before the message itself, so that no copy comes back while ours is on its way.
     core.refuse_copies(topic, message)
-    queued: list[PeerId] = []
-    marks: list[int] = []
-    skipped: dict[PeerId, str] = {}
-    for peer in targets:
-        if core.send_message(peer, message.id, message.encoded):
-            if peer.slow and peer.outbox.half_free:
-                peer.slow = False
-            queued.append(peer.id)
-            marks.append(peer.outbox.queued)
-        else:
-            skipped[peer.id] = QUEUE_FULL
-            core.drops["queue_full"] += 1
-            if event.patience is Patience.OVER:
-                core.give_up(peer, now=now)
-    core.effects.append(Published(message, tuple(queued), tuple(marks), skipped))
+
+
+def _send(core: Core, going: Going, peer: Peer, patience: Patience, *, now: float) -> None:
+    message = going.message
+    if core.send_message(peer, message.id, message.encoded):
+        if peer.slow and peer.outbox.half_free:
+            peer.slow = False
+        going.queued.append(peer.id)
+        going.marks.append(peer.outbox.queued)
+    else:
+        going.skipped[peer.id] = QUEUE_FULL
+        core.drop("queue_full", peer=peer.id, topic=message.topic, message_id=message.id)
+        if patience is Patience.OVER:
+            core.give_up(peer, now=now)
 
 
 def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Peer]:
@@ -130,17 +214,17 @@ def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Pe
         linked: Mapping[PeerId, object] = topic.mesh
     else:
         topic.last_publish = now
-        if len(topic.fanout) < core.params.d and len(topic.peers) > len(topic.fanout):
+        if len(topic.fanout) < topic.params.d and len(topic.peers) > len(topic.fanout):
             for peer_id in rules.refill_fanout(
-                topic, core.params, core.rng, least=core.thresholds.publish, standing=core
+                topic, topic.params, core.rng, least=core.thresholds.publish, standing=core
             ):
                 topic.fanout[peer_id] = None
         linked = topic.fanout
     chosen = [peers[peer_id] for peer_id in linked]
-    missing = len(topic.peers) if core.params.flood_publish else want - len(chosen)
+    missing = len(topic.peers) if topic.params.flood_publish else want - len(chosen)
     if missing > 0 and len(topic.peers) > len(chosen):
         others = other_subscribers(topic, linked, least=core.thresholds.publish, standing=core)
         chosen += [peers[peer_id] for peer_id in sample(others, missing, core.rng)]
-    if topic.floodsub_peers:
-        chosen += [peers[peer_id] for peer_id, gossip in topic.peers.items() if not gossip]
+    if topic.unmeshed:
+        chosen += [peers[peer_id] for peer_id, meshable in topic.peers.items() if not meshable]
     return chosen

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 
 from pubsub.errors import RemoteError
 from pubsub.identity.keys import KeyType
+from pubsub.identity.peer_id import PeerId
 from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Signing
 from pubsub.pb import rpc_pb2
 from pubsub.router import control
-from pubsub.router.core import Core, Peer, Waiting
+from pubsub.router.core import Core, Waiting
 from pubsub.router.effects import Disconnect, Validate, Verify
 from pubsub.router.events import RpcReceived, Validation, ValidationFinished, Verified
 from pubsub.router.message import SEQNO_BYTES, Message, parse_message, signature_check
+from pubsub.router.peer import Peer
 from pubsub.score import Rejection
 from pubsub.wire.rpc import decode_rpc, publish_field
 
@@ -69,10 +71,10 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
     """Take in what a peer sent; a malformed RPC ends the connection."""
     peer = core.peers.get(event.peer)
     if peer is None:
-        core.drops["unknown_peer"] += len(event.frames)
+        core.drop("unknown_peer", len(event.frames), peer=event.peer)
         return
     params = core.params
-    graylisted = core.scores is not None and core.score(peer.id) < core.thresholds.graylist
+    shut = _shut_out(core, peer)
     batch = Batch()
     for payload in event.frames:
         if not payload:
@@ -85,15 +87,18 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
             )
             if rpc.subscriptions:
                 control.on_subscriptions(core, peer, rpc.subscriptions, now=now)
-            if graylisted:
-                core.drops["graylisted"] += len(rpc.publish)
+            if shut == "graylisted":
+                core.drop(shut, len(rpc.publish), peer=peer.id)
                 core.counters["graylisted_rpcs"] += 1
                 core.blame(peer, GRAYLISTED, "it goes on below the graylist threshold")
                 continue
-            for raw in rpc.publish:
-                _on_message(core, peer, raw, batch, now=now)
+            if shut:
+                core.drop(shut, len(rpc.publish), peer=peer.id)
+            else:
+                for raw in rpc.publish:
+                    _on_message(core, peer, raw, batch, now=now)
         except RemoteError as error:
-            core.drops["malformed_rpc"] += 1
+            core.drop("malformed_rpc", peer=peer.id)
             core.effects.append(Disconnect(peer.id, str(error)))
             break
         if rpc.control is not None:
@@ -102,29 +107,43 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
         _verify(core, batch.messages, batch.checks)
 
 
+def _shut_out(core: Core, peer: Peer) -> str:
+    """Why the peer's messages are not looked at; empty if they are (v1.1 §Score Thresholds)."""
+    if peer.direct:
+        return ""
+    if core.scores is not None and core.score(peer.id) < core.thresholds.graylist:
+        return "graylisted"
+    if core.gater is not None and not core.gater.accept(peer.id, now=core.now, rng=core.rng):
+        return "gated"
+    return ""
+
+
 def _read(core: Core, peer: Peer, raw: bytes) -> tuple[rpc_pb2.Message, TopicState, bytes] | None:
     """A message of a topic of ours and its data, None if it is nothing to us."""
-    if len(raw) > core.params.max_message_size + MESSAGE_SLACK:
+    if len(raw) > core.settings.max_message_size + MESSAGE_SLACK:
         # Anybody on the way can have made it longer, by fields that it repeats.
-        core.drops["too_large"] += 1
+        core.drop("too_large", peer=peer.id)
         return None
     try:
         parsed = parse_message(raw)
     except RemoteError as error:
         if error.penalty:
             raise
-        core.drops["odd_message"] += 1
+        core.drop("odd_message", peer=peer.id)
         return None
     topic = core.topics.get(parsed.topic)
     if topic is None or not topic.subscribed:
-        core.drops["not_subscribed"] += 1
+        core.drop("not_subscribed", peer=peer.id, topic=parsed.topic)
         if not parsed.topic:
             core.blame(peer, INVALID_MESSAGE, "messages without a topic")
         return None
     data = parsed.data
-    if len(data) > core.params.max_message_size:
-        core.drops["too_large"] += 1
+    if len(data) > topic.params.max_message_size:
+        core.drop("too_large", peer=peer.id, topic=topic.name)
         core.blame(peer, INVALID_MESSAGE, "messages over the size limit")
+        return None
+    if core.guarded and not core.may_know(peer.id, topic.name):
+        core.drop("may_not_know", peer=peer.id, topic=topic.name)
         return None
     return parsed, topic, data
 
@@ -135,12 +154,13 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         return
     parsed, topic, data = found
     message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
-    signed = core.params.signing is Signing.STRICT
+    signed = topic.params.signing is Signing.STRICT
     wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
     if wrong is not None:
         _refuse(core, message, wrong, "signing_policy", "messages against the signing policy")
         return
-    message.id = message_id = core.message_id(message)
+    assert topic.message_id is not None
+    message.id = message_id = topic.message_id(message)
     if signed and peer.id not in topic.mesh:
         _note_stray(core, topic, peer, message, now)
     if message_id in core.seen.ids:
@@ -148,7 +168,10 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         return
     if message.origin == core.id:
         # Ours, from before a restart or forged: either way we did not just send it.
-        core.drops["own_message"] += 1
+        core.drop("own_message", peer=peer.id, topic=topic.name, message_id=message_id)
+        return
+    if core.barred is not None and core.barred(PeerId(message.origin)):
+        core.drop("author_barred", peer=peer.id, topic=topic.name, message_id=message_id)
         return
     if signed and batch.has(message_id, raw):
         _count_duplicate(core, message)
@@ -162,7 +185,7 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         _refuse(core, message, check, "bad_signature", "messages with bad signatures")
         return
     if not batch.add(message, check):
-        core.drops["slow_keys"] += 1
+        core.drop("slow_keys", peer=peer.id, topic=topic.name, message_id=message_id)
 
 
 def _not_signed(message: Message, parsed: rpc_pb2.Message) -> Verdict | None:
@@ -182,17 +205,23 @@ def _not_anonymous(parsed: rpc_pb2.Message) -> Verdict | None:
 def _refuse(core: Core, message: Message, verdict: Verdict, drop: str, reason: str) -> None:
     """Drop a message; its sender is blamed only if no correct peer forwards such a one."""
     if verdict is Verdict.ODD:
-        core.drops["odd_message"] += 1
+        _drop(core, "odd_message", message)
         return
-    core.drops[drop] += 1
+    _drop(core, drop, message)
     core.reject(message, Rejection.INVALID, proven=False)
     sender = core.peers.get(message.received_from)
     if sender is not None:
         core.blame(sender, INVALID_MESSAGE, reason)
 
 
+def _drop(core: Core, reason: str, message: Message) -> None:
+    core.drop(reason, peer=message.received_from, topic=message.topic, message_id=message.id)
+
+
 def _count_duplicate(core: Core, message: Message) -> None:
     core.counters["duplicate"] += 1
+    if core.gater is not None:
+        core.gater.duplicate(message.received_from)
     if core.scores is not None:
         core.scores.duplicate(message.received_from, message.topic, message.id, now=core.now)
 
@@ -210,7 +239,7 @@ def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now
 def _verify(core: Core, messages: list[Message], checks: list[SignatureCheck]) -> None:
     room = core.params.verify_pending - core.verify_count
     if len(messages) > room:
-        core.drops["verify_queue_full"] += len(messages) - room
+        core.drop("verify_queue_full", len(messages) - room)
         del messages[room:], checks[room:]
     if messages:
         batch = core.next_batch
@@ -228,7 +257,7 @@ def on_verified(core: Core, event: Verified) -> None:
         if verdict is Verdict.GOOD:
             _accept(core, message)
         elif verdict is Verdict.UNCHECKED:
-            core.drops["unchecked"] += 1
+            _drop(core, "unchecked", message)
         else:
             _refuse(core, message, verdict, "bad_signature", "messages with bad signatures")
 
@@ -242,12 +271,15 @@ def _accept(core: Core, message: Message) -> None:
         _count_duplicate(core, message)
         return
     waiting = core.validated.get(message.topic)
-    params = core.params
+    topic = core.topics.get(message.topic)
+    if core.gater is not None:
+        core.gater.validated()
     if waiting is not None and (
-        waiting >= params.validate_pending_topic or len(core.validating) >= params.validate_pending
+        waiting >= (topic.params if topic else core.params).validate_pending_topic
+        or len(core.validating) >= core.params.validate_pending
     ):
         # Not seen either: a later copy finds room, perhaps.
-        core.drops["validation_queue_full"] += 1
+        _drop(core, "validation_queue_full", message)
         core.reject(message, Rejection.THROTTLED)
         return
     core.seen.add(message_id)
@@ -255,7 +287,6 @@ def _accept(core: Core, message: Message) -> None:
         core.asked.pop(message_id, None)
     if core.scores is not None:
         core.scores.arrived(message_id, now=core.now)
-    topic = core.topics.get(message.topic)
     if topic is not None:
         core.refuse_copies(topic, message)
     if waiting is None:
@@ -276,12 +307,12 @@ def on_validation_finished(core: Core, event: ValidationFinished) -> None:
     if event.verdict is Validation.ACCEPT:
         _release(core, message)
     elif event.verdict is Validation.IGNORE:
-        core.drops["ignored_by_validator"] += 1
+        _drop(core, "ignored_by_validator", message)
         core.reject(message, Rejection.IGNORED)
     else:
-        core.drops["rejected_by_validator"] += 1
+        _drop(core, "rejected_by_validator", message)
         core.reject(message, Rejection.INVALID)
-        if core.params.signing is Signing.NONE:
+        if not message.origin:
             # An anonymous message's id need not bind its topic and content: what
             # is wrong here may be right in the next message that has it.
             core.seen.forget(event.message_id)
@@ -294,19 +325,21 @@ def _release(core: Core, message: Message) -> None:
     """Deliver to ourselves, keep for gossip, and forward along the mesh."""
     topic = core.topics.get(message.topic)
     if topic is None or not topic.subscribed:
-        core.drops["not_subscribed"] += 1
+        _drop(core, "not_subscribed", message)
         return
     core.deliveries.append(message)
     if core.scores is not None:
         core.scores.delivered(message.received_from, message.topic, message.id, now=core.now)
+    if core.gater is not None:
+        core.gater.delivered(message.received_from, message.topic)
     core.cache.put(message.id, message.topic, message.encoded)
     sender, origin, peers = message.received_from, message.origin, core.peers
     for peer_id in topic.mesh:
         if peer_id != sender and peer_id != origin:
             _forward(core, peers[peer_id], message)
-    if topic.floodsub_peers:
-        for peer_id, gossip in topic.peers.items():
-            if not gossip and peer_id != sender and peer_id != origin:
+    if topic.unmeshed:
+        for peer_id, meshable in topic.peers.items():
+            if not meshable and peer_id != sender and peer_id != origin:
                 _forward(core, peers[peer_id], message)
 
 
@@ -314,4 +347,4 @@ def _forward(core: Core, peer: Peer, message: Message) -> None:
     if core.send_message(peer, message.id, message.encoded):
         core.counters["forwarded"] += 1
     else:
-        core.drops["queue_full"] += 1
+        core.drop("queue_full", peer=peer.id, topic=message.topic, message_id=message.id)

@@ -11,21 +11,23 @@ effects and come back as events.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any, assert_never, final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, final
 
 from pubsub.errors import ParamError
 from pubsub.identity.keys import PrivateKey
 from pubsub.identity.peer_id import PeerId
 from pubsub.params import Params
-from pubsub.router import heartbeat, publishing, receiving
-from pubsub.router.core import Core, Peer
-from pubsub.router.effects import Deliver, Disconnect, Effect, PeerLeft
+from pubsub.router import commands, heartbeat, publishing, receiving
+from pubsub.router.core import Core
+from pubsub.router.effects import Deliver, Disconnect, Effect, PeerLeft, Pruned
 from pubsub.router.events import (
     Event,
     PeerConnected,
     PeerDisconnected,
     Publish,
+    PublishBatch,
     RpcReceived,
     SetValidation,
     StreamOpened,
@@ -36,13 +38,14 @@ from pubsub.router.events import (
     Verified,
 )
 from pubsub.router.message import MessageIdFunction
+from pubsub.router.peer import Peer
+from pubsub.router.policy import Policy
 from pubsub.router.protocols import FEATURES
 from pubsub.router.scoring import Scoring
 from pubsub.router.snapshot import snapshot
+from pubsub.router.topic_params import TopicParams
 
-
-def _anyone(_peer: PeerId, _topic: str) -> bool:
-    return True
+NO_TOPICS: Mapping[str, TopicParams] = MappingProxyType({})
 
 
 @final
@@ -51,8 +54,8 @@ class Router:
 
     `rng` chooses peers and jitters timers. `first_seqno` starts our sequence
     numbers: wall-clock nanoseconds, so that a restarted node does not repeat
-    ids. `may_know` says which peers may learn of a topic at all. `message_id`
-    must be the same function in the whole network.
+    ids. `message_id` must be the same function in the whole network. `policy`
+    says who may know what; `topics` gives topics parameters of their own.
     """
 
     def __init__(
@@ -64,8 +67,9 @@ class Router:
         now: float,
         first_seqno: int,
         message_id: MessageIdFunction | None = None,
-        may_know: Callable[[PeerId, str], bool] = _anyone,
+        policy: Policy | None = None,
         scoring: Scoring | None = None,
+        topics: Mapping[str, TopicParams] = NO_TOPICS,
     ) -> None:
         self._core = core = Core(
             key,
@@ -73,8 +77,9 @@ class Router:
             rng=rng,
             first_seqno=first_seqno,
             message_id=message_id,
-            may_know=may_know,
+            policy=policy or Policy(),
             scoring=scoring or Scoring(),
+            topics=topics,
         )
         core.next_heartbeat = now + core.params.heartbeat_initial_delay
 
@@ -125,8 +130,10 @@ class Router:
                 self._on_disconnected(event)
             case SetValidation():
                 self._on_set_validation(event)
+            case PublishBatch():
+                publishing.publish_batch(core, event, now=now)
             case _:
-                assert_never(event)
+                commands.obey(core, event, now=now)
         if core.deliveries:
             effects.append(Deliver(core.deliveries))
             core.deliveries = []
@@ -191,12 +198,15 @@ class Router:
         if event.peer in core.peers:
             return
         if len(core.peers) >= core.params.max_peers:
-            core.drops["too_many_peers"] += 1
+            core.drop("too_many_peers", peer=event.peer)
             core.effects.append(Disconnect(event.peer, "we have too many pubsub peers"))
             return
         core.add_peer(event.peer, event.protocol, outbound=event.outbound)
+        ips = [event.ip] if event.ip else []
         if core.scores is not None:
-            core.scores.connected(event.peer, [event.ip] if event.ip else [], now=core.now)
+            core.scores.connected(event.peer, ips, now=core.now)
+        if core.gater is not None:
+            core.gater.connected(event.peer, ips, now=core.now)
 
     def _on_stream_opened(self, event: StreamOpened) -> None:
         """Say hello: our topics, and, on a stream that replaces another, our meshes."""
@@ -210,7 +220,7 @@ class Router:
             for topic in core.topics.values()
             if topic.subscribed and core.may_know(peer.id, topic.name)
         ]
-        core.drops["stream_broken"] += peer.outbox.hello(topics)
+        core.drop("stream_broken", peer.outbox.hello(topics), peer=peer.id)
         if peer.streaming:
             # The other side may have forgotten us with the stream that broke.
             for name in topics:
@@ -221,14 +231,12 @@ class Router:
 
     def _set_protocol(self, peer: Peer, protocol: str) -> None:
         features = FEATURES[protocol]
-        if features.gossip != peer.features.gossip:
-            for name in peer.topics:
-                topic = self._core.topics[name]
-                topic.remove_peer(peer.id)
-                topic.add_peer(peer.id, gossip=features.gossip)
+        changed = features.gossip != peer.features.gossip
+        peer.protocol, peer.features = protocol, features
+        if changed:
+            self._core.reclassify(peer, now=self._core.now)
         if not features.gossip:
             peer.outbox.withdraw_control()
-        peer.protocol, peer.features = protocol, features
 
     def _on_disconnected(self, event: PeerDisconnected) -> None:
         core = self._core
@@ -237,12 +245,16 @@ class Router:
             return
         if core.scores is not None:
             core.scores.disconnected(peer.id, now=core.now)
+        if core.gater is not None:
+            core.gater.disconnected(peer.id, now=core.now)
         core.counters["idontwant_cancelled"] += peer.outbox.cancelled
         lost = peer.outbox.queued - peer.outbox.taken
         if lost:
-            core.drops["peer_disconnected"] += lost
+            core.drop("peer_disconnected", lost, peer=peer.id)
         for name in peer.topics:
             topic = core.topics[name]
+            if peer.id in topic.mesh:
+                core.effects.append(Pruned(name, peer.id))
             topic.remove_peer(peer.id)
             core.effects.append(PeerLeft(name, peer.id))
             core.tidy(topic)

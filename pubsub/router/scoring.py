@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pubsub.identity.peer_id import PeerId
-from pubsub.score import ScoreParams, ScoreThresholds
+from pubsub.score import GaterParams, PeerScores, ScoreParams, ScoreThresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,5 +16,12 @@ class Scoring:
     params: ScoreParams = field(default_factory=ScoreParams)
     thresholds: ScoreThresholds = field(default_factory=ScoreThresholds)
 
+    gater: GaterParams | None = None
+    "The peer gater's numbers; None: no gater, whatever is thrown away (go: off)."
+
     app_score: Callable[[PeerId], float] | None = None
     "P5: the application's own opinion of a peer; asked on connect and once a second."
+
+    def scores(self) -> PeerScores:
+        """An empty book of scores that goes by these parameters."""
+        return PeerScores(self.params, app_score=self.app_score)

@@ -21,8 +21,18 @@ from pubsub.wire.varint import encode_varint
 PUBLISH_TAG = b"\x12"
 "Field 2, length-delimited."
 IDONTWANT_IDS = 10
+MAX_OFFERED = 64
+"Peers read from one PRUNE; nim names up to 24 (ours)."
 MAX_IDS = 50_000
 "Message ids of IHAVE, IWANT and IDONTWANT in one RPC; implementations send 5,000 a topic (ours)."
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPeer:
+    """A peer named in a PRUNE, and its signed record or nothing. Neither is checked here."""
+
+    id: bytes
+    record: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class PrunedTopic:
 
     topic: str
     backoff: int | None = None
+    peers: tuple[OfferedPeer, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,7 +123,14 @@ def _control(message: rpc_pb2.ControlMessage, limit: int) -> Control:
         entry.topic_id for entry in message.graft if isinstance(entry.topic_id, str)
     )
     control.prune.extend(
-        PrunedTopic(entry.topic_id, entry.backoff if entry.HasField("backoff") else None)
+        PrunedTopic(
+            entry.topic_id,
+            entry.backoff if entry.HasField("backoff") else None,
+            tuple(
+                OfferedPeer(one.peer_id, one.signed_peer_record)
+                for one in entry.peers[:MAX_OFFERED]
+            ),
+        )
         for entry in message.prune
         if isinstance(entry.topic_id, str)
     )
@@ -166,7 +184,10 @@ def _entries(
         yield rpc, rpc.ByteSize()
     for entry in control.prune:
         rpc = rpc_pb2.RPC()
-        rpc.control.prune.add(topic_id=entry.topic, backoff=entry.backoff)
+        pruned = rpc.control.prune.add(topic_id=entry.topic, backoff=entry.backoff)
+        for offered in entry.peers:
+            record = offered.record or None
+            pruned.peers.add(peer_id=offered.id, signed_peer_record=record)
         yield rpc, rpc.ByteSize()
     for topic, ids in control.ihave:
         for part in _id_parts(ids, limit - len(topic.encode())):

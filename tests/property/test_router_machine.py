@@ -264,7 +264,7 @@ class RouterMachine(RuleBasedStateMachine):
         for peer in self.core.peers.values():
             assert peer.topic_bytes == sum(map(len, peer.topics))
         for topic in self.core.topics.values():
-            assert topic.floodsub_peers == list(topic.peers.values()).count(False)
+            assert topic.unmeshed == list(topic.peers.values()).count(False)
             speakers = {peer for peer, gossip in topic.peers.items() if gossip}
             assert topic.mesh.keys() <= speakers
             assert topic.fanout.keys() <= speakers

@@ -55,6 +55,7 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc"}
 SHARED_TESTS: dict[str, str] = {
     "mesh.standing": "mesh/test_balance.py",
     "router.control": "router/test_graft_prune.py",
+    "router.peer": "router/test_commands.py",
 }
 
 

@@ -15,9 +15,9 @@ from pubsub.cli.options import Options
 from pubsub.cli.shell import Shell, Terminal
 from pubsub.errors import DialError, ParamError
 from pubsub.identity import Address, PeerId, PrivateKey, peer_id_of
-from pubsub.node.channel import Channel, Overflow
+from pubsub.node.channel import Channel
 from pubsub.node.subscription import EventStream, Subscription
-from pubsub.params import Params
+from pubsub.params import Overflow, Params
 
 US, ANN, BOB = (peer_id_of(PrivateKey(bytes([n]) * 32).public_key) for n in range(3))
 

@@ -60,7 +60,7 @@ def test_who_is_refused(state: TopicState, backoff: Backoff | None, why: Refusal
 
 def test_floodsub_peers_are_refused_first() -> None:
     state = TopicState("news", peers={A: False}, backoff={A: Backoff(200, 201)})
-    assert refusal(state, A, PARAMS, now=100.0) is Refusal.NO_GOSSIP
+    assert refusal(state, A, PARAMS, now=100.0) is Refusal.UNMESHED
 
 
 @pytest.mark.parametrize(("seconds", "lasts"), [(0, 0), (10, 10), (3600, 3600), (1e300, 3600)])

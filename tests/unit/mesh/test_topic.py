@@ -11,11 +11,11 @@ A, B = PeerId(b"A"), PeerId(b"B")
 def test_peers_come_and_go() -> None:
     topic = TopicState("news")
     assert topic.idle
-    assert topic.add_peer(A, gossip=True)
-    assert not topic.add_peer(A, gossip=False)
-    assert topic.add_peer(B, gossip=False)
+    assert topic.add_peer(A, meshable=True)
+    assert not topic.add_peer(A, meshable=False)
+    assert topic.add_peer(B, meshable=False)
     assert topic.peers == {A: True, B: False}
-    assert topic.floodsub_peers == 1
+    assert topic.unmeshed == 1
     assert not topic.idle
     topic.mesh[A] = 1.0
     topic.fanout[A] = topic.stray_now[A] = None
@@ -24,7 +24,7 @@ def test_peers_come_and_go() -> None:
     assert not topic.remove_peer(A)
     assert topic.mesh == topic.fanout == topic.strays == topic.stray_now == {}
     assert topic.remove_peer(B)
-    assert topic.floodsub_peers == 0
+    assert topic.unmeshed == 0
     assert topic.idle
 
 

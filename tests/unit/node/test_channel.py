@@ -7,7 +7,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from pubsub.errors import ClosedError, ParamError
-from pubsub.node.channel import Channel, Overflow
+from pubsub.node.channel import Channel
+from pubsub.params import Overflow
 
 
 def filled(count: int, capacity: int = 100) -> Channel[int]:

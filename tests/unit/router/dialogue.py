@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,15 @@ from pubsub.pb import rpc_pb2
 from pubsub.router import Router
 from pubsub.router.effects import (
     Deliver,
+    Dial,
     Disconnect,
+    Dropped,
     Effect,
+    Grafted,
     MustWait,
     PeerJoined,
     PeerLeft,
+    Pruned,
     Published,
     Validate,
     Verify,
@@ -45,7 +49,10 @@ from pubsub.router.events import (
     Verified,
 )
 from pubsub.router.message import SIGN_PREFIX, Message, MessageWriter
+from pubsub.router.policy import Policy
 from pubsub.router.protocols import GOSSIPSUB_V11
+from pubsub.router.scoring import Scoring
+from pubsub.router.topic_params import TopicParams
 from pubsub.wire.framing import FrameReader
 from pubsub.wire.varint import decode_varint
 
@@ -129,6 +136,7 @@ def rpc(
     iwant: Iterable[bytes] = (),
     graft: Iterable[str] = (),
     prune: Iterable[tuple[str, int | None]] = (),
+    px: Iterable[tuple[PeerId, bytes]] = (),
     idontwant: Iterable[bytes] = (),
 ) -> rpc_pb2.RPC:
     """An RPC, made with nothing but the schema."""
@@ -146,7 +154,9 @@ def rpc(
     for topic in graft:
         made.control.graft.add(topic_id=topic)
     for topic, backoff in prune:
-        made.control.prune.add(topic_id=topic, backoff=backoff)
+        pruned = made.control.prune.add(topic_id=topic, backoff=backoff)
+        for peer, record in px:
+            pruned.peers.add(peer_id=bytes(peer), signed_peer_record=record)
     return made
 
 
@@ -178,8 +188,15 @@ class Dialogue:
         seed: int = 0,
         message_id: Callable[[Message], bytes] | None = None,
         may_know: Callable[[PeerId, str], bool] | None = None,
+        scoring: Scoring | None = None,
+        topics: Mapping[str, TopicParams] | None = None,
+        policy: Policy | None = None,
+        shows_mesh: bool = False,
     ) -> None:
-        more = {} if may_know is None else {"may_know": may_know}
+        """`shows_mesh`: lines for who enters and leaves our meshes, beside GRAFT and PRUNE."""
+        if may_know is not None:
+            policy = Policy(may_know=may_know)
+        self.shows_mesh = shows_mesh
         self.now = 1000.0
         self.router = Router(
             US.key,
@@ -188,7 +205,9 @@ class Dialogue:
             now=self.now,
             first_seqno=1,
             message_id=message_id,
-            **more,
+            policy=policy,
+            scoring=scoring,
+            topics=topics or {},
         )
         self.did: list[str] = []
         self.unread = False
@@ -202,7 +221,6 @@ class Dialogue:
     def __rshift__(self, event: Event | Sequence[Event] | type[Beat] | Late) -> Dialogue:
         assert not self.unread, f"nobody looked at {self.did}"
         self.did = []
-        self.unread = True
         if event is Beat:
             self.now = self.router.next_deadline
             self._handle(TimerFired())
@@ -213,6 +231,8 @@ class Dialogue:
                 self._handle(one)
         else:
             self._handle(event)
+        # Not before: an event that raises did nothing that anybody need look at.
+        self.unread = True
         return self
 
     def __lshift__(self, expected: Sequence[str] | str) -> Dialogue:
@@ -299,6 +319,10 @@ class Dialogue:
                 return [f"{NAMES[peer]} left {topic}"]
             case Disconnect(peer, reason):
                 return [f"disconnect {NAMES[peer]}: {reason}"]
+            case Grafted() | Pruned():
+                return [mesh_line(effect)] if self.shows_mesh else []
+            case Dial() | Dropped():
+                return [rarer_line(effect)]
 
     def take(self, peer: PeerId, max_bytes: int = 1 << 20) -> list[str]:
         """What waits for a peer, as it will read it."""
@@ -325,8 +349,26 @@ def script(rpc: rpc_pb2.RPC) -> list[str]:
     lines += [f"IDONTWANT {ids(one.message_ids)}" for one in rpc.control.idontwant]
     lines += [f"GRAFT {entry.topic_id}" for entry in rpc.control.graft]
     for entry in rpc.control.prune:
-        lines.append(f"PRUNE {entry.topic_id}" + f" {entry.backoff}" * entry.HasField("backoff"))
+        line = f"PRUNE {entry.topic_id}" + f" {entry.backoff}" * entry.HasField("backoff")
+        if entry.peers:
+            line += f" and try {names(PeerId(one.peer_id) for one in entry.peers)}"
+        lines.append(line)
     return lines
+
+
+def mesh_line(effect: Grafted | Pruned) -> str:
+    where = "in" if isinstance(effect, Grafted) else "out of"
+    return f"{NAMES[effect.peer]} is {where} the mesh of {effect.topic}"
+
+
+def rarer_line(effect: Dial | Dropped) -> str:
+    if isinstance(effect, Dial):
+        told = f" with {effect.record.decode()}" if effect.record else ""
+        return f"dial {NAMES[effect.peer]}{told}, says {NAMES[effect.source]}"
+    known = [NAMES[effect.peer]] if effect.peer is not None else []
+    known += [effect.topic] if effect.topic else []
+    known += [message_name(effect.message_id)] if effect.message_id else []
+    return f"drop {effect.count}: {effect.reason} ({', '.join(known)})"
 
 
 def names(peers: Iterable[PeerId]) -> str:

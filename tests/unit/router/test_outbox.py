@@ -12,7 +12,7 @@ from pubsub.params import Params
 from pubsub.pb import rpc_pb2
 from pubsub.router.outbox import Outbox
 from pubsub.wire.framing import FrameReader
-from pubsub.wire.rpc import publish_field
+from pubsub.wire.rpc import PrunedTopic, publish_field
 from tests.unit.router.dialogue import rpc, script
 
 
@@ -35,7 +35,7 @@ def test_everything_in_the_order_of_its_weight() -> None:
     outbox.ihave("news", [b"1"])
     outbox.message(b"", publish_field(plain(1)))
     outbox.iwant([b"2"])
-    outbox.prune("sport", 60)
+    outbox.prune(PrunedTopic("sport", 60))
     outbox.graft("news")
     outbox.subscription("late", joined=False)
     outbox.hello(["news"])
@@ -95,8 +95,8 @@ def test_newer_gossip_of_a_topic_replaces_what_waits() -> None:
 def test_the_last_word_on_a_mesh_counts() -> None:
     outbox = Outbox(Params())
     outbox.graft("a")
-    outbox.prune("a", 60)
-    outbox.prune("b", None)
+    outbox.prune(PrunedTopic("a", 60))
+    outbox.prune(PrunedTopic("b"))
     outbox.graft("b")
     outbox.graft("c")
     outbox.withdraw_graft("c")

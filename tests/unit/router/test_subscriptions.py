@@ -143,4 +143,4 @@ def test_who_may_not_know_hears_nothing_and_is_not_noted() -> None:
     dialogue >> Unsubscribe("secret") << ["A: UNSUBSCRIBE secret", "A: PRUNE secret 10"]
     dialogue >> Subscribe("secret") << ["A: SUBSCRIBE secret"]
     assert dialogue.beats(3) == ["A: IHAVE secret: us1"] * 3
-    assert dialogue.drops() == {"graft_unknown_topic": 1, "subscription_refused": 1}
+    assert dialogue.drops() == {"graft_unknown_topic": 1, "may_not_know": 1}

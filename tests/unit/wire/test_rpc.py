@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from pubsub.errors import RemoteError
 from pubsub.pb import rpc_pb2
-from pubsub.wire.rpc import Control, PrunedTopic, Rpc, decode_rpc, encode_control, publish_field
+from pubsub.wire.rpc import (
+    Control,
+    OfferedPeer,
+    PrunedTopic,
+    Rpc,
+    decode_rpc,
+    encode_control,
+    publish_field,
+)
 from tests.fuzz import COUNT, hostile_bytes
 
 
@@ -42,7 +50,7 @@ def test_everything_is_read() -> None:
         ihave=[("news", [b"\xff\x00", b""])],
         iwant=[b"1", b"2", b"3"],
         graft=["zürich"],
-        prune=[PrunedTopic("a"), PrunedTopic("b", 2**64 - 1)],
+        prune=[PrunedTopic("a"), PrunedTopic("b", 2**64 - 1, (OfferedPeer(b"somebody", b""),))],
         idontwant=[b"4"],
     )
 
@@ -125,7 +133,15 @@ CONTROL = st.builds(
     iwant=IDS,
     graft=st.lists(TOPICS, max_size=5),
     prune=st.lists(
-        st.builds(PrunedTopic, TOPICS, st.none() | st.integers(0, 2**64 - 1)), max_size=5
+        st.builds(
+            PrunedTopic,
+            TOPICS,
+            st.none() | st.integers(0, 2**64 - 1),
+            st.lists(
+                st.builds(OfferedPeer, st.binary(max_size=40), st.binary(max_size=200)), max_size=3
+            ).map(tuple),
+        ),
+        max_size=5,
     ),
 )
 

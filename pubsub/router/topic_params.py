@@ -1,0 +1,109 @@
+"""What can be set for one topic: some of the node's parameters, and how its messages are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from pubsub.errors import ParamError
+from pubsub.mesh.topic import TopicState
+from pubsub.params import Overflow, Params, Signing
+from pubsub.router.message import MessageIdFunction, from_and_seqno, sha256_of_data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicParams:
+    """Parameters of one topic; None leaves what `Params` says (same names, same meaning).
+
+    All nodes of a topic must agree on `signing` and `message_id`, and on a
+    `max_message_size` that suits all. What behaviour in a topic is worth stands
+    in `ScoreParams.topics`.
+    """
+
+    d: int | None = None
+    d_low: int | None = None
+    d_high: int | None = None
+    d_score: int | None = None
+    d_out: int | None = None
+    d_lazy: int | None = None
+    gossip_factor: float | None = None
+    flood_publish: bool | None = None
+    fanout_ttl: float | None = None
+    prune_backoff: float | None = None
+    unsubscribe_backoff: float | None = None
+    idontwant_threshold: int | None = None
+    signing: Signing | None = None
+    max_message_size: int | None = None
+    validate_pending_topic: int | None = None
+    validate_concurrency: int | None = None
+    validate_timeout: float | None = None
+    subscription_buffer: int | None = None
+    subscription_overflow: Overflow | None = None
+
+    message_id: MessageIdFunction | None = None
+    "What makes the ids of its messages; None: the node's function, or what suits `signing`."
+
+    fanout_only: bool = False
+    "Publish only: `subscribe` is an error, and so no mesh is ever kept (go: FanoutOnly)."
+
+    def applied(self, params: Params, topic: str) -> Params:
+        """The node's parameters with these in their place.
+
+        Raises ParamError, naming the topic, for an impossible combination.
+        """
+        changes = {
+            spec.name: value
+            for spec in fields(self)
+            if spec.name not in _OWN and (value := getattr(self, spec.name)) is not None
+        }
+        try:
+            return params.replaced(**changes)
+        except ParamError as error:
+            raise ParamError(f"parameters of topic {topic!r}: {error}") from error
+
+
+class TopicSettings:
+    """The parameters of every topic: its own where some were set, else the node's."""
+
+    def __init__(
+        self,
+        params: Params,
+        message_id: MessageIdFunction | None,
+        topics: Mapping[str, TopicParams],
+    ) -> None:
+        self.params = params
+        self._message_id = message_id
+        self._topics: dict[str, TopicParams] = {}
+        self.max_message_size = params.max_message_size
+        "The largest message of any topic."
+        for name, of_topic in topics.items():
+            self.set(name, of_topic)
+
+    def set(self, topic: str, of_topic: TopicParams | None) -> None:
+        """Give a topic parameters of its own, or None for the node's. ParamError as `applied`."""
+        if of_topic is None:
+            self._topics.pop(topic, None)
+        else:
+            of_topic.applied(self.params, topic)
+            self._topics[topic] = of_topic
+        sizes = [one.max_message_size or 0 for one in self._topics.values()]
+        self.max_message_size = max(self.params.max_message_size, *sizes, 0)
+
+    def of(self, topic: str) -> Params:
+        """The parameters that hold for a topic."""
+        of_topic = self._topics.get(topic)
+        return self.params if of_topic is None else of_topic.applied(self.params, topic)
+
+    def apply(self, state: TopicState) -> None:
+        """Write what holds for a topic into its record."""
+        of_topic = self._topics.get(state.name)
+        state.params = self.of(state.name)
+        state.fanout_only = of_topic is not None and of_topic.fanout_only
+        chosen = of_topic.message_id if of_topic is not None else None
+        signed = state.params.signing is Signing.STRICT
+        if chosen is None and state.params.signing is self.params.signing:
+            chosen = self._message_id
+        state.message_id = chosen or (from_and_seqno if signed else sha256_of_data)
+
+
+_OWN = ("message_id", "fanout_only")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from pubsub.errors import ParamError
+from pubsub.mesh.topic import TopicState
+from pubsub.params import Params, Signing
+from pubsub.router.message import Message, from_and_seqno, sha256_of_data
+from pubsub.router.topic_params import TopicParams, TopicSettings
+
+
+def constant(_message: Message) -> bytes:
+    return b"id"
+
+
+def test_each_is_a_parameter_of_the_node_as_well() -> None:
+    own = {spec.name for spec in fields(TopicParams)} - {"message_id", "fanout_only"}
+    assert own <= {spec.name for spec in fields(Params)}
+
+
+def test_what_is_not_set_is_what_the_node_has() -> None:
+    params = Params(d=8, queue_messages=10)
+    applied = TopicParams(d_high=20, signing=Signing.NONE).applied(params, "news")
+    assert applied == Params(d=8, d_high=20, queue_messages=10, signing=Signing.NONE)
+
+
+def test_errors_name_the_topic_and_the_rule() -> None:
+    with pytest.raises(ParamError, match=r"parameters of topic 'news': d_low <= d <= d_high"):
+        TopicParams(d_low=7).applied(Params(), "news")
+
+
+@pytest.mark.parametrize(
+    ("node", "of_topic", "expected"),
+    [
+        (None, None, from_and_seqno),
+        (None, TopicParams(signing=Signing.NONE), sha256_of_data),
+        (constant, None, constant),
+        (constant, TopicParams(d=7), constant),
+        # A function for signed messages may make no sense of anonymous ones.
+        (constant, TopicParams(signing=Signing.NONE), sha256_of_data),
+        (None, TopicParams(message_id=constant), constant),
+        (None, TopicParams(message_id=constant, signing=Signing.NONE), constant),
+    ],
+)
+def test_which_function_makes_the_ids(node: object, of_topic: object, expected: object) -> None:
+    settings = TopicSettings(Params(), node, {})
+    settings.set("news", of_topic)
+    state = TopicState("news")
+    settings.apply(state)
+    assert state.message_id is expected
+
+
+def test_the_largest_message_of_all_topics_bounds_what_is_read() -> None:
+    settings = TopicSettings(Params(), None, {"a": TopicParams(max_message_size=5)})
+    assert settings.max_message_size == 1 << 20
+    settings.set("b", TopicParams(max_message_size=1 << 21))
+    assert settings.max_message_size == 1 << 21
+    settings.set("b", None)
+    assert settings.max_message_size == 1 << 20
+    assert settings.of("a").max_message_size == 5
+    assert settings.of("b") is settings.params
