@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pubsub.errors import PubSubError as PubSubError
     from pubsub.errors import RemoteError as RemoteError
     from pubsub.errors import StreamError as StreamError
+    from pubsub.host.gate import Gate as Gate
     from pubsub.host.keyfile import load_or_create_key as load_or_create_key
     from pubsub.host.params import HostParams as HostParams
     from pubsub.identity.address import Address as Address
@@ -33,13 +34,20 @@ if TYPE_CHECKING:
     from pubsub.identity.peer_id import PeerId as PeerId
     from pubsub.identity.peer_id import parse_peer_id as parse_peer_id
     from pubsub.node.events import Connected as Connected
+    from pubsub.node.events import Deliver as Deliver
     from pubsub.node.events import Disconnected as Disconnected
+    from pubsub.node.events import Dropped as Dropped
+    from pubsub.node.events import Grafted as Grafted
+    from pubsub.node.events import MessagesLost as MessagesLost
     from pubsub.node.events import PeerJoined as PeerJoined
     from pubsub.node.events import PeerLeft as PeerLeft
+    from pubsub.node.events import Pruned as Pruned
+    from pubsub.node.events import Published as Published
     from pubsub.node.node import Node as Node
     from pubsub.node.open import open_node as open_node
     from pubsub.node.receipt import Receipt as Receipt
     from pubsub.node.subscription import EventStream as EventStream
+    from pubsub.node.subscription import Relay as Relay
     from pubsub.node.subscription import Subscription as Subscription
     from pubsub.params import Overflow as Overflow
     from pubsub.params import Params as Params
@@ -47,9 +55,12 @@ if TYPE_CHECKING:
     from pubsub.router.events import Validation as Validation
     from pubsub.router.message import Message as Message
     from pubsub.router.scoring import Scoring as Scoring
+    from pubsub.router.topic_params import TopicParams as TopicParams
+    from pubsub.score.gater import GaterParams as GaterParams
     from pubsub.score.params import ScoreParams as ScoreParams
     from pubsub.score.params import ScoreThresholds as ScoreThresholds
     from pubsub.score.params import TopicScoreParams as TopicScoreParams
+    from pubsub.score.report import ScoreReport as ScoreReport
 
 __version__ = "0.1.0"
 
@@ -58,31 +69,39 @@ _HOME = {
         "ClosedError", "DialError", "LocalError", "NotEnoughPeersError", "ParamError",
         "PubSubError", "RemoteError", "StreamError",
     ),
+    "pubsub.host.gate": ("Gate",),
     "pubsub.host.keyfile": ("load_or_create_key",),
     "pubsub.host.params": ("HostParams",),
     "pubsub.identity.address": ("Address", "parse_address"),
     "pubsub.identity.keys": ("PrivateKey", "PublicKey"),
     "pubsub.identity.peer_id": ("PeerId", "parse_peer_id"),
-    "pubsub.node.events": ("Connected", "Disconnected", "PeerJoined", "PeerLeft"),
+    "pubsub.node.events": (
+        "Connected", "Deliver", "Disconnected", "Dropped", "Grafted", "MessagesLost",
+        "PeerJoined", "PeerLeft", "Pruned", "Published",
+    ),
     "pubsub.node.node": ("Node",),
     "pubsub.node.open": ("open_node",),
     "pubsub.node.receipt": ("Receipt",),
-    "pubsub.node.subscription": ("EventStream", "Subscription"),
+    "pubsub.node.subscription": ("EventStream", "Relay", "Subscription"),
     "pubsub.params": ("Overflow", "Params", "Signing"),
     "pubsub.router.events": ("Validation",),
     "pubsub.router.message": ("Message",),
     "pubsub.router.scoring": ("Scoring",),
+    "pubsub.router.topic_params": ("TopicParams",),
+    "pubsub.score.gater": ("GaterParams",),
     "pubsub.score.params": ("ScoreParams", "ScoreThresholds", "TopicScoreParams"),
+    "pubsub.score.report": ("ScoreReport",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "Address", "ClosedError", "Connected", "DialError", "Disconnected", "EventStream",
-    "HostParams", "LocalError", "Message", "Node", "NotEnoughPeersError", "Overflow",
-    "ParamError", "Params", "PeerId", "PeerJoined", "PeerLeft", "PrivateKey", "PubSubError",
-    "PublicKey", "Receipt", "RemoteError", "ScoreParams", "ScoreThresholds", "Scoring", "Signing",
-    "StreamError", "Subscription", "TopicScoreParams", "Validation", "load_or_create_key",
-    "open_node", "parse_address", "parse_peer_id",
+    "Address", "ClosedError", "Connected", "Deliver", "DialError", "Disconnected", "Dropped",
+    "EventStream", "Gate", "GaterParams", "Grafted", "HostParams", "LocalError", "Message",
+    "MessagesLost", "Node", "NotEnoughPeersError", "Overflow", "ParamError", "Params", "PeerId",
+    "PeerJoined", "PeerLeft", "PrivateKey", "Pruned", "PubSubError", "PublicKey", "Published",
+    "Receipt", "Relay", "RemoteError", "ScoreParams", "ScoreReport", "ScoreThresholds", "Scoring",
+    "Signing", "StreamError", "Subscription", "TopicParams", "TopicScoreParams", "Validation",
+    "load_or_create_key", "open_node", "parse_address", "parse_peer_id",
 ]  # fmt: skip
 
 

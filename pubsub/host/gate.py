@@ -139,6 +139,10 @@ class Gate:
             del self._bans[min(self._bans, key=self._bans.__getitem__)]
         self._changed()
 
+    def denied_peers(self) -> list[PeerId]:
+        """The peers on the deny-list, and those that are banned now."""
+        return list({**self._denied_peers, **dict.fromkeys(self.banned())})
+
     def banned(self) -> dict[PeerId, float]:
         """The peers that are banned now, and for how many seconds still."""
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What `Node.events()` tells of: peers that come, go, and join or leave topics."""
+"""What `Node.events()` and `Node.trace()` tell of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pubsub.identity.peer_id import PeerId
-from pubsub.router.effects import PeerJoined, PeerLeft
+from pubsub.router.effects import (
+    Deliver,
+    Dropped,
+    Grafted,
+    PeerJoined,
+    PeerLeft,
+    Pruned,
+    Published,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,36 @@ class Disconnected:
     "Why we closed it, if we did."
 
 
-NodeEvent: TypeAlias = Connected | Disconnected | PeerJoined | PeerLeft
+@dataclass(frozen=True, slots=True)
+class MessagesLost:
+    """A subscription lost messages because its reader is slow; told once a heartbeat."""
 
-__all__ = ["Connected", "Disconnected", "NodeEvent", "PeerJoined", "PeerLeft"]
+    topic: str
+
+    count: int
+    "So many since it was last told."
+
+    total: int
+    "So many since the subscription began, as its `lost` says."
+
+
+TopicEvent: TypeAlias = PeerJoined | PeerLeft | Grafted | Pruned | MessagesLost
+"These say to which topic they belong."
+
+NodeEvent: TypeAlias = Connected | Disconnected | TopicEvent | Dropped | Published | Deliver
+"The last three come in traces only."
+
+__all__ = [
+    "Connected",
+    "Deliver",
+    "Disconnected",
+    "Dropped",
+    "Grafted",
+    "MessagesLost",
+    "NodeEvent",
+    "PeerJoined",
+    "PeerLeft",
+    "Pruned",
+    "Published",
+    "TopicEvent",
+]

@@ -1,83 +1,35 @@
-"""The public node: the one caller of the router, and the one performer of its effects."""
+"""The public node: every verb of the user."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, final
 
 import trio
 
-from pubsub.errors import ClosedError, NotEnoughPeersError, ParamError
+from pubsub.host.gate import Gate
 from pubsub.host.host import Host
 from pubsub.identity import Address, PeerId, parse_address
-from pubsub.identity.verify import check_all
-from pubsub.node.channel import Channel
-from pubsub.node.events import NodeEvent
-from pubsub.node.link import Link
-from pubsub.node.mismatch import MismatchWatch
-from pubsub.node.pace import Pace
-from pubsub.node.peering import Peering
+from pubsub.node.engine import Engine
+from pubsub.node.readers import TOO_SLOW
 from pubsub.node.receipt import Receipt
-from pubsub.node.subscription import EventStream, Subscription
-from pubsub.node.validation import TopicValidator, Validator
+from pubsub.node.subscription import EventStream, Relay, Subscription
+from pubsub.node.validation import Validator
 from pubsub.params import Overflow, Params
-from pubsub.router import Router
-from pubsub.router.effects import (
-    Deliver,
-    Disconnect,
-    Effect,
-    MustWait,
-    PeerJoined,
-    PeerLeft,
-    Published,
-    Validate,
-    Verify,
-    Writable,
-)
-from pubsub.router.events import (
-    Event,
-    Patience,
-    Publish,
-    SetValidation,
-    Subscribe,
-    TimerFired,
-    Unsubscribe,
-    Validation,
-    ValidationFinished,
-    Verified,
-)
+from pubsub.router.events import Feedback, Recheck, SetTopic
 from pubsub.router.message import Message
+from pubsub.router.topic_params import TopicParams
+from pubsub.score import ScoreReport
 
 
 @final
 class Node:
     """A GossipSub node. Made by `open_node`, which also closes it."""
 
-    def __init__(self, host: Host, router: Router, nursery: trio.Nursery) -> None:
-        self._host = host
-        self._router = router
-        self._nursery = nursery
-        self._peering = Peering(host, router, nursery, self)
-        self._links = self._peering.links
-        self._subscriptions: dict[str, list[Subscription]] = {}
-        self._event_streams: list[EventStream] = []
-        self._validators: dict[str, TopicValidator] = {}
-        self._pace = Pace()
-        self._joined = trio.lowlevel.ParkingLot()
-        "Those who wait for peers in a topic."
-        self._lost = 0
-        self._closed = False
-        self._perform: dict[type[Effect], Callable[[Any], None]] = {
-            Writable: self._on_writable,
-            Deliver: self._on_deliver,
-            Verify: self._on_verify,
-            Validate: self._on_validate,
-            PeerJoined: self._on_topic_event,
-            PeerLeft: self._on_topic_event,
-            Disconnect: self._on_disconnect,
-            Published: self._ignore,
-            MustWait: self._ignore,
-        }
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._host = engine.host
+        self._router = engine.router
 
     # Who and where
 
@@ -100,16 +52,42 @@ class Node:
         """The libp2p host underneath, for other protocols and for its peer store."""
         return self._host
 
+    @property
+    def gate(self) -> Gate:
+        """Whom this node has to do with, by peer and by address; change it at any time.
+
+        Messages that a denied peer wrote are dropped, whoever brings them.
+        """
+        return self._host.gate
+
     async def connect(self, address: str | Address) -> PeerId:
         """Dial a peer and return its id; at once if it is connected already.
 
         Raises ParamError for a bad address, DialError if the peer cannot be
         reached or is not the one the address names.
         """
-        self._check_open()
-        if isinstance(address, str):
-            address = parse_address(address)
-        return await self._host.connect(address)
+        self._engine.check_open()
+        return await self._host.connect(_address(address))
+
+    def add_direct_peer(self, *addresses: str | Address) -> PeerId:
+        """Agree with a peer to send each other everything, and return its id.
+
+        It is dialled now, and again whenever it is gone; it gets all messages of
+        its topics, in no mesh and whatever its score (v1.1 §Explicit Peering
+        Agreements). The other side must do the same. Raises ParamError unless
+        the addresses are of one peer and name it.
+        """
+        self._engine.check_open()
+        return self._engine.contacts.add_direct([_address(one) for one in addresses])
+
+    def remove_direct_peer(self, peer: PeerId) -> None:
+        """End such an agreement; the connection stays. ParamError if there is none."""
+        self._engine.check_open()
+        self._engine.contacts.remove_direct(peer)
+
+    @property
+    def direct_peers(self) -> list[PeerId]:
+        return self._engine.contacts.direct
 
     # The two verbs
 
@@ -117,38 +95,37 @@ class Node:
         self,
         topic: str,
         *,
-        capacity: int = 1024,
-        overflow: Overflow = Overflow.DROP_OLDEST,
+        capacity: int | None = None,
+        overflow: Overflow | None = None,
+        where: Callable[[Message], bool] | None = None,
     ) -> Subscription:
-        """Receive the messages of a topic from now on.
+        """Receive the messages of a topic from now on; with `where`, those it says yes to.
 
-        At most `capacity` messages wait; what a slow reader then loses is
-        named by `overflow` and counted in `Subscription.lost`. The topic is
-        left when its last subscription is closed. Raises ParamError for a bad
-        topic or capacity.
+        At most `capacity` messages wait (default: parameter
+        `subscription_buffer`); what a slow reader then loses is named by
+        `overflow`, counted in `Subscription.lost` and told by `events`. The
+        topic is left when its last subscription is closed. Raises ParamError
+        for a bad topic or capacity.
         """
-        self._check_open()
-        channel = Channel[Message](capacity, overflow)
-        self.feed(Subscribe(topic))
-        subscription = Subscription(topic, channel, lambda: self._unsubscribe(subscription))
-        self._subscriptions.setdefault(topic, []).append(subscription)
-        return subscription
+        self._engine.check_open()
+        params = self._router.params_of(topic)
+        return self._engine.readers.subscribe(
+            topic,
+            params.subscription_buffer if capacity is None else capacity,
+            params.subscription_overflow if overflow is None else overflow,
+            where,
+        )
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        others = self._subscriptions.get(subscription.topic, [])
-        others.remove(subscription)
-        if not others:
-            del self._subscriptions[subscription.topic]
-            if not self._closed:
-                self.feed(Unsubscribe(subscription.topic))
+    def relay(self, topic: str) -> Relay:
+        """Pass a topic's messages on without reading them, until the relay is closed.
+
+        Validators judge them as always. Raises ParamError for a bad topic.
+        """
+        self._engine.check_open()
+        return self._engine.readers.relay(topic)
 
     async def publish(
-        self,
-        topic: str,
-        data: bytes,
-        *,
-        min_peers: int = 0,
-        timeout: float | None = None,
+        self, topic: str, data: bytes, *, min_peers: int = 0, timeout: float | None = None
     ) -> Receipt:
         """Send a message and return where it went.
 
@@ -160,20 +137,7 @@ class Node:
         if a message with the same id was just seen: without signatures, equal
         data is the same message.
         """
-        self._check_open()
-        deadline = trio.current_time() + (
-            self.params.publish_timeout if timeout is None else timeout
-        )
-        if min_peers and len(self._router.peers(topic)) < min_peers:
-            await self._wait_for_peers(topic, min_peers, deadline)
-        await self._pace.checkpoint()
-        result = self._publish(topic, data, Patience.WAIT, min_peers)
-        while isinstance(result, MustWait):
-            waited = await self._wait_for_room(result.peers[0], deadline)
-            self._check_open()
-            patience = Patience.WAIT if waited else Patience.OVER
-            result = self._publish(topic, data, patience, min_peers)
-        return self._receipt(result, min_peers)
+        return await self._engine.publisher.publish(topic, data, min_peers, timeout)
 
     def publish_nowait(self, topic: str, data: bytes) -> Receipt:
         """Send a message without waiting for anything.
@@ -181,217 +145,135 @@ class Node:
         Peers whose queues are full are skipped and named in the receipt.
         Raises as `publish` does.
         """
-        self._check_open()
-        result = self._publish(topic, data, Patience.NONE, 0)
-        assert isinstance(result, Published)
-        return self._receipt(result, 0)
+        self._engine.check_open()
+        return self._engine.publisher.publish_nowait(topic, data)
 
-    def _publish(
-        self, topic: str, data: bytes, patience: Patience, min_peers: int
-    ) -> Published | MustWait:
-        if type(data) is not bytes:
-            if not isinstance(data, bytes | bytearray | memoryview):
-                raise ParamError(f"data must be bytes, not {type(data).__name__}")
-            data = bytes(data)
-        effects = self.feed(Publish(topic, data, patience, min_peers))
-        result = effects[-1]
-        assert isinstance(result, Published | MustWait)
-        return result
+    async def publish_batch(
+        self, messages: Iterable[tuple[str, bytes]], *, timeout: float | None = None
+    ) -> list[Receipt]:
+        """Send many messages, each a topic and data, and return a receipt for each.
 
-    def _receipt(self, result: Published, min_peers: int) -> Receipt:
-        if len(result.peers) < min_peers:
-            raise NotEnoughPeersError(
-                f"queued to {len(result.peers)} peers where {min_peers} were asked for"
-            )
-        message = result.message
-        links = [self._links[peer] for peer in result.peers]
-        return Receipt(message.topic, message.id, result.peers, result.skipped, links, result.marks)
-
-    async def _wait_for_room(self, peer: PeerId, deadline: float) -> bool:
-        """True once `peer` has room or is gone, False at the deadline."""
-        link = self._links.get(peer)
-        with trio.move_on_at(deadline):
-            while link is not None and not link.closed and self._router.is_full(peer):
-                await link.changed.park()
-            return True
-        return False
-
-    # Waiting for others
+        They take turns: one copy of each leaves before the second copy of any, so
+        that others can pass them on while we still send. All have `timeout`
+        seconds to find room. Raises as `publish` does; what was sent before
+        stays sent.
+        """
+        return await self._engine.publisher.publish_batch(messages, timeout)
 
     async def wait_for_peers(self, topic: str, n: int = 1) -> list[PeerId]:
         """Wait until at least `n` peers subscribe to `topic`, and return them."""
-        await trio.lowlevel.checkpoint()
-        while len(peers := self._router.peers(topic)) < n:
-            self._check_open()
-            await self._joined.park()
-        return peers
-
-    async def _wait_for_peers(self, topic: str, n: int, deadline: float) -> None:
-        with trio.move_on_at(deadline) as scope:
-            await self.wait_for_peers(topic, n)
-        if scope.cancelled_caught:
-            raise NotEnoughPeersError(
-                f"{len(self._router.peers(topic))} peers subscribe to {topic!r}, "
-                f"where {n} were asked for"
-            )
-
-    def peers(self, topic: str | None = None) -> list[PeerId]:
-        """The pubsub peers we are linked to, or those of them that subscribe to `topic`."""
-        return self._router.peers(topic)
+        return await self._engine.publisher.wait_for_peers(topic, n)
 
     async def flush(self, timeout: float) -> bool:
         """Wait until everything queued has been handed to the operating system.
 
         False if that took longer than `timeout` seconds.
         """
-        await trio.lowlevel.checkpoint()
-        with trio.move_on_after(timeout):
-            for link in list(self._links.values()):
-                while not link.closed and not self._is_flushed(link):
-                    await link.changed.park()
-            return True
-        return False
+        return await self._engine.publisher.flush(timeout)
 
-    def _is_flushed(self, link: Link) -> bool:
-        mark = self._router.watermark(link.peer)
-        return mark is None or (link.sent >= mark[0] and self._router.is_empty(link.peer))
+    # Rules of the user
 
-    def events(self, *, capacity: int = 4096) -> EventStream:
-        """Peers connecting, disconnecting, joining and leaving topics, from now on.
+    def configure_topic(self, topic: str, params: TopicParams | None) -> None:
+        """Give a topic parameters of its own from now on, or with None those of the node.
 
-        Of more than `capacity` unread events the oldest are lost, and counted.
+        Raises ParamError for an impossible set, and for a `max_message_size` for
+        which the streams are too small: give that to `open_node(topics=…)`.
         """
-        self._check_open()
-        channel = Channel[NodeEvent](capacity, Overflow.DROP_OLDEST)
-        stream = EventStream(channel, lambda: self._event_streams.remove(stream))
-        self._event_streams.append(stream)
-        return stream
-
-    # Validation
+        self._engine.check_open()
+        if params is not None and params.max_message_size is not None:
+            self._engine.peering.check_message_size(params.max_message_size)
+        self._engine.feed(SetTopic(topic, params))
 
     def set_validator(
         self,
         topic: str,
         validator: Validator | None,
         *,
-        concurrency: int = 64,
+        concurrency: int | None = None,
         timeout: float | None = None,
     ) -> None:
         """Have every message of a topic judged before it is delivered and passed on.
 
         `validator(message)` returns `Validation.ACCEPT`, `REJECT` or `IGNORE`,
         or a bool; it is a plain function (called inline: be fast) or an async
-        one (at most `concurrency` at a time, ignored after `timeout` seconds,
-        default: parameter `validate_timeout`). None removes it. Own publishes
-        are not validated. An exception that it raises ends the node.
+        one (at most `concurrency` at a time, ignored after `timeout` seconds;
+        defaults: parameters `validate_concurrency`, `validate_timeout`). It is asked
+        after the node's own validators (`open_node(validators=…)`). None removes it.
+        Own publishes are not validated. An exception that it raises ends the node.
         """
-        self._check_open()
-        if validator is None:
-            self._validators.pop(topic, None)
-        else:
-            self._validators[topic] = TopicValidator(
-                topic,
-                validator,
-                concurrency=concurrency,
-                timeout=self.params.validate_timeout if timeout is None else timeout,
-                nursery=self._nursery,
-                finish=self._finish_validation,
-            )
-        self.feed(SetValidation(topic, validator is not None))
+        self._engine.check_open()
+        self._engine.validators.set(topic, validator, concurrency=concurrency, timeout=timeout)
 
-    def _finish_validation(self, message: Message, verdict: Validation) -> None:
-        self.feed(ValidationFinished(message.id, verdict))
+    def recheck(self) -> None:
+        """Ask `may_know` again, of every peer and topic, because its answers have changed.
+
+        A peer that may know a topic no more is parted from it at once, and what
+        waits for it is taken back; one that now may is told and let in.
+        """
+        self._engine.check_open()
+        self._engine.feed(Recheck())
+
+    def feedback(self, peer: PeerId, delta: float) -> None:
+        """Let a peer's score know that the application liked (> 0) or disliked what it did.
+
+        Feedback adds up and is forgotten slowly; it counts with
+        `ScoreParams.app_specific_weight`. Raises ParamError where scoring is off.
+        """
+        self._engine.check_open()
+        self._engine.feed(Feedback(peer, delta))
 
     # Looking inside
+
+    def peers(self, topic: str | None = None) -> list[PeerId]:
+        """The pubsub peers we are linked to, or those of them that subscribe to `topic`."""
+        return self._router.peers(topic)
+
+    def mesh(self, topic: str) -> list[PeerId]:
+        """The peers that we exchange full messages of `topic` with."""
+        return self._router.mesh(topic)
+
+    def inspect(self, peer: PeerId) -> ScoreReport:
+        """A peer's score and how it comes about; all zero for one that is not known."""
+        return self._router.inspect(peer, trio.current_time())
+
+    def events(self, *, topic: str | None = None, capacity: int = 4096) -> EventStream:
+        """What happens from now on: peers come, go, join and leave topics and meshes.
+
+        With `topic`, only what belongs to that topic. Of more than `capacity`
+        unread events the oldest are lost, and counted.
+        """
+        self._engine.check_open()
+        return self._engine.readers.events(capacity, topic)
+
+    def trace(self, *, topic: str | None = None, capacity: int = 65_536) -> EventStream:
+        """All events, and what is published, delivered and dropped, with the reason of each drop.
+
+        It costs time for each message while somebody traces, and nothing otherwise.
+        """
+        self._engine.check_open()
+        return self._engine.readers.trace(capacity, topic)
 
     def snapshot(self) -> dict[str, Any]:
         """The node's state as plain data that `json` can write.
 
         Keys: those of the router (peers, subscriptions, mesh, fanout, backoff,
-        recent, scores, queues, drops, counters, caches), and peer, addresses,
+        recent, scores, queues, drops, counters, caches), and peer, addresses, direct,
         readers (what waits for each subscription, and what it lost).
         """
         data = self._router.snapshot()
         data["addresses"] = [str(address) for address in self.addresses]
-        data["readers"] = {
-            topic: [{"waiting": one.waiting, "lost": one.lost} for one in subscriptions]
-            for topic, subscriptions in self._subscriptions.items()
-        }
-        timeouts = sum(validator.timeouts for validator in self._validators.values())
-        counters = {"validator_timeouts": timeouts}
+        data["direct"] = [str(peer) for peer in self.direct_peers]
+        data["readers"] = self._engine.readers.snapshot()
+        counters = {"validator_timeouts": self._engine.validators.timeouts}
         counters.update({f"host_{name}": count for name, count in self._host.counters.items()})
         data["counters"].update({name: count for name, count in counters.items() if count})
-        if self._lost:
-            data["drops"]["reader_too_slow"] = self._lost
+        drops = {
+            TOO_SLOW: self._engine.readers.lost,
+            "px_bad_record": self._engine.contacts.bad_offers,
+        }
+        data["drops"].update({name: count for name, count in drops.items() if count})
         return data
 
-    # The machine and its effects
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("this node is closed")
-
-    def feed(self, event: Event) -> list[Effect]:
-        """Give the router an event and do what it asks for. Not for applications."""
-        effects = self._router.handle(event, trio.current_time())
-        perform = self._perform
-        for effect in effects:
-            perform[type(effect)](effect)
-        return effects
-
-    def tell(self, event: NodeEvent) -> None:
-        """Hand an event to those who read events. Not for applications."""
-        for stream in self._event_streams:
-            stream.offer(event)
-
-    def _ignore(self, effect: Effect) -> None:
-        """Results of commands are read from what `feed` returns."""
-
-    def _on_writable(self, effect: Writable) -> None:
-        link = self._links.get(effect.peer)
-        if link is not None and link.outbound is not None:
-            link.outbound.wake()
-
-    def _on_deliver(self, effect: Deliver) -> None:
-        subscriptions = self._subscriptions
-        for message in effect.messages:
-            for subscription in subscriptions.get(message.topic, ()):
-                if not subscription.offer(message):
-                    self._lost += 1
-
-    def _on_verify(self, effect: Verify) -> None:
-        self.feed(Verified(effect.batch, check_all(effect.checks)))
-
-    def _on_validate(self, effect: Validate) -> None:
-        message = effect.message
-        validator = self._validators.get(message.topic)
-        if validator is None:
-            self._finish_validation(message, Validation.ACCEPT)
-        else:
-            validator.submit(message)
-
-    def _on_topic_event(self, effect: PeerJoined | PeerLeft) -> None:
-        self.tell(effect)
-        self._joined.unpark_all()
-
-    def _on_disconnect(self, effect: Disconnect) -> None:
-        self._peering.expel(effect.peer, effect.reason)
-
-    async def beat(self) -> None:
-        """Fire the router's timer for as long as the node lives. Not for applications."""
-        watch = MismatchWatch(self._router)
-        while True:
-            await trio.sleep_until(self._router.next_deadline)
-            self.feed(TimerFired())
-            watch.look()
-
-    def close(self) -> None:
-        """End all subscriptions; nothing can be published any more."""
-        if self._closed:
-            return
-        self._closed = True
-        for subscription in [one for group in self._subscriptions.values() for one in group]:
-            subscription.close()
-        for stream in list(self._event_streams):
-            stream.close()
-        self._joined.unpark_all()
+def _address(address: str | Address) -> Address:
+    return parse_address(address) if isinstance(address, str) else address

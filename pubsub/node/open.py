@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 import trio
 
+from pubsub.discovery.bootstrap import grouped_by_peer, keep_connected
 from pubsub.errors import DialError, ParamError, StreamError
+from pubsub.host.gate import Gate
 from pubsub.host.host import Host
 from pubsub.host.params import HostParams
 from pubsub.identity import Address, PeerId, PrivateKey, parse_address
+from pubsub.node.engine import Engine
+from pubsub.node.failures import Failures
 from pubsub.node.node import Node
+from pubsub.node.validation import Validator
 from pubsub.params import Params
 from pubsub.router import Router
 from pubsub.router.message import MessageIdFunction
+from pubsub.router.policy import Policy
+from pubsub.router.router import NO_TOPICS
 from pubsub.router.scoring import Scoring
+from pubsub.router.topic_params import TopicParams
 
-logger = logging.getLogger("pubsub")
-MAX_SAID = 100
-"Different failures logged (ours)."
 MAX_CALLS = 8
 "Discovered peers dialled at one time (go's connectors)."
 LINGER = 2.0
 "Seconds that closing waits for queued messages to be sent (ours)."
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where to listen, and whom to look for."""
+
+    listen: list[Address]
+    bootstrap: list[Address]
+    direct: list[Address]
+    mdns: bool
 
 
 @asynccontextmanager
@@ -41,6 +56,12 @@ async def open_node(
     host_params: HostParams | None = None,
     message_id: MessageIdFunction | None = None,
     scoring: Scoring | None = None,
+    topics: Mapping[str, TopicParams] = NO_TOPICS,
+    validators: Sequence[Validator] = (),
+    direct: Sequence[str | Address] = (),
+    gate: Gate | None = None,
+    may_know: Callable[[PeerId, str], bool] | None = None,
+    topic_filter: Callable[[str], bool] | None = None,
     mdns: bool = False,
 ) -> AsyncGenerator[Node, None]:
     """Run a node for as long as the `async with` block lasts.
@@ -49,14 +70,23 @@ async def open_node(
     `bootstrap`: peers dialled now and again and again for as long as the node
     lives. `key`: who we are; a new key each time by default. `message_id` must
     be the same function in the whole network. `scoring`: what behaviour is
-    worth (`Params(scoring=False)` turns it off). `mdns`: find and be found on the
-    local network. Leaving the block sends what is queued, for two seconds at
+    worth (`Params(scoring=False)` turns it off). `topics`: parameters of single
+    topics. `validators`: asked about every message of every topic, before the
+    topic's own. `direct`: addresses of direct peers, each with its peer id.
+    `gate`: whom this node has to do with. `may_know(peer, topic)`: who may know of
+    a topic at all, by default everybody. `topic_filter(topic)`: the topics this
+    node has to do with, by default all. `mdns`: find and be found on the local
+    network. Leaving the block sends what is queued, for two seconds at
     most. Raises ParamError, in one line, for what cannot work.
     """
     key = key or PrivateKey.generate(os.urandom)
-    listening = _addresses("listen", listen)
-    bootstrapping = _addresses("bootstrap", bootstrap)
-    host = Host(key, params=host_params or HostParams())
+    plan = _Plan(
+        listen=_addresses("listen", listen),
+        bootstrap=_addresses("bootstrap", bootstrap),
+        direct=_addresses("direct", direct),
+        mdns=mdns,
+    )
+    host = Host(key, params=host_params or HostParams(), gate=gate)
     router = Router(
         key,
         params,
@@ -65,25 +95,39 @@ async def open_node(
         # Wall time in nanoseconds: a node that restarts never repeats a number.
         first_seqno=time.time_ns(),
         message_id=message_id,
+        policy=_policy(host, may_know, topic_filter),
         scoring=scoring,
+        topics=topics,
     )
+    async with _running(host, router, validators, plan) as node:
+        yield node
+
+
+@asynccontextmanager
+async def _running(
+    host: Host, router: Router, validators: Sequence[Validator], plan: _Plan
+) -> AsyncGenerator[Node, None]:
+    """The node among its tasks; whatever ends the block is raised as it was."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            node = Node(host, router, nursery)
+            engine = Engine(host, router, nursery, validators)
+            node = Node(engine)
             try:
                 await nursery.start(host.run)
-                if listening:
-                    await host.listen(listening)
-                nursery.start_soon(node.beat)
-                _discover(node, nursery, bootstrapping, mdns=mdns)
+                if plan.listen:
+                    await host.listen(plan.listen)
+                nursery.start_soon(engine.beat)
+                for group in grouped_by_peer(plan.direct):
+                    node.add_direct_peer(*group)
+                _discover(node, nursery, plan)
                 yield node
                 await node.flush(LINGER)
             except BaseException as error:
                 failure = error
                 raise
             finally:
-                node.close()
+                engine.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         failure = _only(group, failure)
@@ -91,6 +135,18 @@ async def open_node(
         return
     # Outside of the handler, which would replace the cause and the context it has.
     raise failure
+
+
+def _policy(
+    host: Host,
+    may_know: Callable[[PeerId, str], bool] | None,
+    topic_filter: Callable[[str], bool] | None,
+) -> Policy:
+    """The functions given, with what the host knows."""
+    policy = Policy(signed_record=host.peer_store.signed_record)
+    if may_know is not None:
+        policy = replace(policy, may_know=may_know)
+    return policy if topic_filter is None else replace(policy, topics=topic_filter)
 
 
 def _addresses(name: str, given: Sequence[str | Address]) -> list[Address]:
@@ -120,17 +176,15 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _discover(
-    node: Node, nursery: trio.Nursery, bootstrap: Sequence[Address], *, mdns: bool
-) -> None:
-    if bootstrap:
-        from pubsub.discovery.bootstrap import keep_connected
-
+def _discover(node: Node, nursery: trio.Nursery, plan: _Plan) -> None:
+    if plan.bootstrap:
         rng = random.Random(os.urandom(16))
         nursery.start_soon(
-            lambda: keep_connected(node.host, bootstrap, rng=rng, on_failure=_say_failure())
+            lambda: keep_connected(
+                node.host, plan.bootstrap, rng=rng, on_failure=Failures("bootstrap peer").say
+            )
         )
-    if mdns:
+    if plan.mdns:
         from pubsub.discovery.mdns import LOOPBACK, run_mdns
 
         # Who listens on this machine only has nothing to tell the network.
@@ -138,18 +192,6 @@ def _discover(
         call = Callers(node.host, nursery).call
         interfaces = [LOOPBACK] if local and node.addresses else None
         nursery.start_soon(partial(run_mdns, node.host, call, interfaces=interfaces))
-
-
-def _say_failure() -> Callable[[Address, str], None]:
-    """Log why a bootstrap peer cannot be reached, once for each reason."""
-    said: dict[tuple[Address, str], None] = {}
-
-    def say(address: Address, reason: str) -> None:
-        if (address, reason) not in said and len(said) < MAX_SAID:
-            said[address, reason] = None
-            logger.warning("bootstrap peer %s: %s; trying on", address, reason)
-
-    return say
 
 
 class Callers:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from pubsub.errors import PubSubError, RemoteError
+from pubsub.errors import ParamError, PubSubError, RemoteError
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity.peer_id import PeerId
@@ -58,10 +58,19 @@ class Peering:
         self._nursery = nursery
         self._owner = owner
         self._opening: dict[PeerId, trio.CancelScope] = {}
-        self._frame_limit = max(MIN_FRAME_LIMIT, router.params.max_message_size + FRAME_SLACK)
+        self._frame_limit = max(MIN_FRAME_LIMIT, router.max_message_size + FRAME_SLACK)
         for protocol in PROTOCOLS:
             host.set_handler(protocol, self._on_inbound)
         host.add_listener(self)
+
+    def check_message_size(self, size: int) -> None:
+        """Raise ParamError if a message of `size` does not fit into our streams' frames."""
+        most = self._frame_limit - FRAME_SLACK
+        if size > most:
+            raise ParamError(
+                f"max_message_size {size} does not fit into the frames of this node, which hold "
+                f"{most}: give it to open_node(topics=…) or Params(max_message_size=…)"
+            )
 
     # What the host tells (pubsub.host.host.HostListener)
 

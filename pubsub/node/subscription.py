@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, final
 
 from pubsub.errors import ClosedError
 from pubsub.node.channel import Channel
-from pubsub.node.events import NodeEvent
+from pubsub.node.events import Connected, Deliver, Disconnected, NodeEvent, Published
 from pubsub.params import Overflow
 from pubsub.router.message import Message
 
@@ -89,10 +89,20 @@ class Subscription(_Reader[Message]):
     lost to the overflow policy. Own publishes are not among them.
     """
 
-    def __init__(self, topic: str, channel: Channel[Message], on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        channel: Channel[Message],
+        on_close: Callable[[], None],
+        where: Callable[[Message], bool] | None = None,
+    ) -> None:
         super().__init__(channel, on_close)
         self.topic = topic
-        self.offer = channel.offer
+        self.offer: Callable[[Message], bool] = channel.offer
+        "Add a message; False if one was lost for it."
+        if where is not None:
+            take, wanted = channel.offer, where
+            self.offer = lambda message: take(message) if wanted(message) else True
 
     async def __aenter__(self) -> Subscription:
         return self
@@ -106,11 +116,22 @@ class Subscription(_Reader[Message]):
 
 @final
 class EventStream(_Reader[NodeEvent]):
-    """Connected, Disconnected, PeerJoined and PeerLeft, from when `Node.events` was called."""
+    """What happened, from when `Node.events` or `Node.trace` was called, of one topic or of all."""
 
-    def __init__(self, channel: Channel[NodeEvent], on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel[NodeEvent],
+        on_close: Callable[[], None],
+        topic: str | None = None,
+    ) -> None:
         super().__init__(channel, on_close)
-        self.offer = channel.offer
+        self._topic = topic
+
+    def offer(self, event: NodeEvent) -> bool:
+        """Add an event, if it is of our topic; False if one was lost for it."""
+        if self._topic is not None and topic_of(event) != self._topic:
+            return True
+        return self._channel.offer(event)
 
     async def __aenter__(self) -> EventStream:
         return self
@@ -119,4 +140,44 @@ class EventStream(_Reader[NodeEvent]):
         return self
 
 
-__all__ = ["EventStream", "Overflow", "Subscription"]
+def topic_of(event: NodeEvent) -> str | None:
+    """The topic that an event belongs to, None if to none."""
+    match event:
+        case Connected() | Disconnected():
+            return None
+        case Published():
+            return event.message.topic
+        case Deliver():
+            return event.messages[0].topic
+        case _:
+            return event.topic
+
+
+@final
+class Relay:
+    """Messages of a topic pass through this node for as long as this is open, and nobody reads."""
+
+    def __init__(self, topic: str, on_close: Callable[[], None]) -> None:
+        self.topic = topic
+        self._on_close = on_close
+        self._closed = False
+
+    def close(self) -> None:
+        """Relay no more. Closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._on_close()
+
+    async def __aenter__(self) -> Relay:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+__all__ = ["EventStream", "Overflow", "Relay", "Subscription"]

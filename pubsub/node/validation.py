@@ -43,14 +43,23 @@ def verdict_of(result: object, topic: str) -> Validation:
     )
 
 
+def is_async(validator: Validator) -> bool:
+    """True if the validator must be awaited."""
+    return inspect.iscoroutinefunction(validator) or inspect.iscoroutinefunction(
+        getattr(validator, "__call__", None)  # noqa: B004 - an object may have an async __call__
+    )
+
+
 class TopicValidator:
-    """One topic's validator, with its queue and its limit."""
+    """One topic's validators, with their queue and their limit.
+
+    They are asked in turn, sync ones first; the first that does not accept decides.
+    """
 
     def __init__(
         self,
         topic: str,
-        validator: Validator,
-        *,
+        *validators: Validator,
         concurrency: int,
         timeout: float,
         nursery: trio.Nursery,
@@ -61,10 +70,8 @@ class TopicValidator:
         if timeout <= 0:
             raise ParamError(f"timeout must be above 0, not {timeout:g}")
         self._topic = topic
-        self._validator = validator
-        self._is_async = inspect.iscoroutinefunction(validator) or inspect.iscoroutinefunction(
-            getattr(validator, "__call__", None)  # noqa: B004 - an object may have an async __call__
-        )
+        self._quick = [one for one in validators if not is_async(one)]
+        self._slow = [one for one in validators if is_async(one)]
         self._room = concurrency
         self._timeout = timeout
         self._nursery = nursery
@@ -75,11 +82,16 @@ class TopicValidator:
 
     def submit(self, message: Message) -> None:
         """Validate a message and call `finish` with the verdict, now or later."""
-        if not self._is_async:
+        verdict = Validation.ACCEPT
+        for validator in self._quick:
             started = time.perf_counter()
-            result = self._validator(message)
+            result = validator(message)
             self._report_if_slow(time.perf_counter() - started)
-            self._finish(message, verdict_of(result, self._topic))
+            verdict = verdict_of(result, self._topic)
+            if verdict is not Validation.ACCEPT:
+                break
+        if verdict is not Validation.ACCEPT or not self._slow:
+            self._finish(message, verdict)
         elif self._room > 0:
             self._room -= 1
             self._nursery.start_soon(self._work, message)
@@ -92,9 +104,7 @@ class TopicValidator:
         while True:
             verdict = Validation.IGNORE
             with trio.move_on_after(self._timeout) as scope:
-                result = self._validator(message)
-                assert inspect.isawaitable(result)
-                verdict = verdict_of(await result, self._topic)
+                verdict = await self._judge(message)
             if scope.cancelled_caught:
                 self.timeouts += 1
             self._finish(message, verdict)
@@ -102,6 +112,15 @@ class TopicValidator:
                 break
             message = self._waiting.popleft()
         self._room += 1
+
+    async def _judge(self, message: Message) -> Validation:
+        for validator in self._slow:
+            result = validator(message)
+            assert inspect.isawaitable(result)
+            verdict = verdict_of(await result, self._topic)
+            if verdict is not Validation.ACCEPT:
+                return verdict
+        return Validation.ACCEPT
 
     def _report_if_slow(self, seconds: float) -> None:
         if seconds > SLOW_SECONDS and not self._reported:

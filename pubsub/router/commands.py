@@ -7,11 +7,11 @@ from typing import TypeAlias, assert_never
 from pubsub.errors import ParamError
 from pubsub.router.control import note_subscription
 from pubsub.router.core import Core
-from pubsub.router.events import Feedback, Recheck, SetDirect, SetTopic, SetTrace
+from pubsub.router.events import Feedback, Recheck, SetBarred, SetDirect, SetTopic, SetTrace
 from pubsub.router.message import topic_of
 from pubsub.router.peer import Peer
 
-Command: TypeAlias = SetDirect | SetTopic | SetTrace | Feedback | Recheck
+Command: TypeAlias = SetDirect | SetTopic | SetTrace | SetBarred | Feedback | Recheck
 
 
 def obey(core: Core, command: Command, *, now: float) -> None:
@@ -29,6 +29,8 @@ def obey(core: Core, command: Command, *, now: float) -> None:
                 core.settings.apply(topic)
         case SetTrace():
             core.traced = command.on
+        case SetBarred():
+            core.barred = {bytes(author): None for author in command.authors}
         case Feedback():
             if core.scores is None:
                 raise ParamError("scoring is off: set Params(scoring=True) to give feedback")

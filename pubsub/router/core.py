@@ -76,7 +76,8 @@ class Core:
         self.policy = policy
         self.may_know = policy.may_know
         self.guarded = policy.guarded
-        self.barred = policy.barred
+        self.barred: dict[bytes, None] = {}
+        "Authors whose messages nobody gets from us, whoever brings them."
         self.settings = TopicSettings(params, message_id, topics)
         self.writers = message_writers(key, first_seqno)
         self.peers: dict[PeerId, Peer] = {}

@@ -163,6 +163,13 @@ class SetTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class SetBarred:
+    """Command: these are the authors whose messages are dropped, whoever brings them."""
+
+    authors: Sequence[PeerId]
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """Command: the application likes (> 0) or dislikes what a peer did; part of P5."""
 
@@ -191,6 +198,7 @@ Event: TypeAlias = (
     | SetDirect
     | SetTopic
     | SetTrace
+    | SetBarred
     | Feedback
     | Recheck
 )

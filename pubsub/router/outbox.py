@@ -71,6 +71,19 @@ class Outbox:
         """Bytes of messages waiting."""
         return self._bytes
 
+    def has_room(self, count: int, size: int) -> bool:
+        """True if so many messages of so many bytes together find room, or all room is free."""
+        if self.full:
+            return False
+        return (
+            count == 1
+            or not self._messages
+            or (
+                len(self._messages) + count <= self._params.queue_messages
+                and self._bytes + size <= self._params.queue_bytes
+            )
+        )
+
     @property
     def half_free(self) -> bool:
         """True when at most half of the room for messages is taken."""

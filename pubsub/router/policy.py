@@ -33,9 +33,6 @@ class Policy:
     topics: Callable[[str], bool] = _any_topic
     "The topics that we have to do with at all; of others nothing is noted nor sent."
 
-    barred: Callable[[PeerId], bool] | None = None
-    "Authors whose messages nobody gets from us, whoever brings them."
-
     signed_record: Callable[[PeerId], bytes | None] = _no_record
     "A peer's own signed word on its addresses, to pass on in peer exchange."
 

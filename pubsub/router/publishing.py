@@ -91,8 +91,11 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
         raise NotEnoughPeersError(
             f"{len(targets)} peers would get it, where {event.min_peers} were asked for"
         )
-    if event.patience is Patience.WAIT and _must_wait(core, targets):
-        return
+    if event.patience is Patience.WAIT:
+        full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
+        if full:
+            core.effects.append(MustWait(full))
+            return
     message = _written(core, topic, event.data)
     _begin(core, topic, message)
     going = Going(message)
@@ -116,7 +119,9 @@ def publish_batch(core: Core, event: PublishBatch, *, now: float) -> None:
             aims[name] = _targets(core, topic, topic.params.d, now=now)
     if event.patience is Patience.WAIT:
         everybody = {peer.id: peer for peers in aims.values() for peer in peers}
-        if _must_wait(core, list(everybody.values())):
+        count = len(event.messages)
+        size = sum(len(data) for _, data in event.messages)
+        if _must_wait(core, list(everybody.values()), count, size):
             return
     fresh: dict[bytes, None] = {}
     for name, data in event.messages:
@@ -166,8 +171,10 @@ def _topic_for(core: Core, name: str, data: bytes) -> TopicState:
     return core.topic(name) if topic is None else topic
 
 
-def _must_wait(core: Core, targets: Sequence[Peer]) -> bool:
-    full = tuple(peer.id for peer in targets if peer.outbox.full and not peer.slow)
+def _must_wait(core: Core, targets: Sequence[Peer], count: int, size: int) -> bool:
+    full = tuple(
+        peer.id for peer in targets if not (peer.slow or peer.outbox.has_room(count, size))
+    )
     if full:
         core.effects.append(MustWait(full))
     return bool(full)

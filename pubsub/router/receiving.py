@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from pubsub.errors import RemoteError
 from pubsub.identity.keys import KeyType
-from pubsub.identity.peer_id import PeerId
 from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Signing
@@ -170,7 +169,7 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         # Ours, from before a restart or forged: either way we did not just send it.
         core.drop("own_message", peer=peer.id, topic=topic.name, message_id=message_id)
         return
-    if core.barred is not None and core.barred(PeerId(message.origin)):
+    if core.barred and message.origin in core.barred:
         core.drop("author_barred", peer=peer.id, topic=topic.name, message_id=message_id)
         return
     if signed and batch.has(message_id, raw):

@@ -44,6 +44,7 @@ from pubsub.router.protocols import FEATURES
 from pubsub.router.scoring import Scoring
 from pubsub.router.snapshot import snapshot
 from pubsub.router.topic_params import TopicParams
+from pubsub.score import ScoreReport
 
 NO_TOPICS: Mapping[str, TopicParams] = MappingProxyType({})
 
@@ -149,10 +150,10 @@ class Router:
         record = self._core.peers.get(peer)
         return (record.outbox.queued, record.outbox.taken) if record is not None else None
 
-    def is_full(self, peer: PeerId) -> bool:
-        """True while a message to `peer` would have to wait for room."""
+    def has_room(self, peer: PeerId, count: int = 1, size: int = 0) -> bool:
+        """True if `count` messages of `size` bytes together find room in the queue of `peer`."""
         record = self._core.peers.get(peer)
-        return record is not None and record.outbox.full
+        return record is None or record.outbox.has_room(count, size)
 
     def is_empty(self, peer: PeerId) -> bool:
         """True when nothing waits for `peer`."""
@@ -170,6 +171,20 @@ class Router:
         """The mesh of a topic."""
         state = self._core.topics.get(topic)
         return list(state.mesh) if state is not None else []
+
+    def params_of(self, topic: str) -> Params:
+        """The parameters that hold for a topic."""
+        return self._core.settings.of(topic)
+
+    @property
+    def max_message_size(self) -> int:
+        """The largest message of any topic, as of now."""
+        return self._core.settings.max_message_size
+
+    def inspect(self, peer: PeerId, now: float) -> ScoreReport:
+        """A peer's score and how it comes about; all zero where scoring is off."""
+        scores = self._core.scores
+        return ScoreReport() if scores is None else scores.inspect(peer, now=now)
 
     def dropped(self, reason: str) -> int:
         """How often something was dropped for `reason`."""

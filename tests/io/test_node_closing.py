@@ -145,7 +145,7 @@ async def test_a_publisher_that_waits_for_room_is_told_that_the_node_is_closed(
                 await stream.send_all(rpc(subscribe=(TOPIC,)))
                 await know(node, TOPIC)
                 nursery.start_soon(publish_all, node)
-                await until(lambda: node._router.is_full(deaf.host.peer_id))
+                await until(lambda: not node._router.has_room(deaf.host.peer_id))
                 scope.cancel()
         await until(lambda: told)
 

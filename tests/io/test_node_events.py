@@ -69,10 +69,10 @@ async def test_events_end_with_the_node():
 
 async def test_an_unwanted_disconnect_has_a_reason():
     async with open_pair() as (ann, bob), ann.events() as events:
-        ann._peering.expel(bob.peer_id, "it is not liked")
+        ann._engine.peering.expel(bob.peer_id, "it is not liked")
         with trio.fail_after(5):
             assert await events.receive() == pubsub.Disconnected(bob.peer_id, "it is not liked")
-        assert not ann._peering.reasons
+        assert not ann._engine.peering.reasons
         await until(lambda: not bob.peers())
         # That was about what it did, not about who it is.
         await link(bob, ann)

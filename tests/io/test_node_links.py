@@ -90,7 +90,11 @@ async def test_two_connections_between_two_peers_are_one_link():
             assert "duplicate" not in node.snapshot()["counters"]
             assert readers[node].waiting == 0
         told = [await news.receive() for _ in range(news.waiting)]
-        assert told == [pubsub.Connected(bob.peer_id), pubsub.PeerJoined(TOPIC, bob.peer_id)]
+        assert told == [
+            pubsub.Connected(bob.peer_id),
+            pubsub.PeerJoined(TOPIC, bob.peer_id),
+            pubsub.Grafted(TOPIC, bob.peer_id),
+        ]
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -215,7 +215,7 @@ class RouterMachine(RuleBasedStateMachine):
         (receipt,) = [e for e in effects if isinstance(e, Published | MustWait)]
         if isinstance(receipt, MustWait):
             assert patience is Patience.WAIT
-            assert all(self.router.is_full(peer) for peer in receipt.peers)
+            assert all(not self.router.has_room(peer) for peer in receipt.peers)
             return
         assert set(receipt.peers).isdisjoint(receipt.skipped)
         for peer, mark in zip(receipt.peers, receipt.marks, strict=True):

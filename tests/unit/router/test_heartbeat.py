@@ -168,7 +168,7 @@ def test_a_member_that_takes_nothing_for_a_heartbeat_is_put_out() -> None:
     for _ in range(3):
         dialogue.router.handle(dialogue.publish(), dialogue.now)
         dialogue.take(A.id)
-    assert dialogue.router.is_full(B.id)
+    assert not dialogue.router.has_room(B.id)
     dialogue.router.handle(TimerFired(), dialogue.router.next_deadline)
     assert dialogue.mesh() == ["A"]
     assert dialogue.take(B.id)[0] == "PRUNE news 60"
@@ -180,12 +180,12 @@ def test_a_queue_that_would_take_too_long_to_empty_is_given_up(waiting: int, kep
     dialogue = Dialogue(params=Params(queue_messages=waiting, queue_bytes=1 << 20))
     dialogue.do(Subscribe("news"), B.connects(), B.subscribes("news"))
     for _ in range(4):
-        while not dialogue.router.is_full(B.id):
+        while dialogue.router.has_room(B.id):
             dialogue.router.handle(dialogue.publish(bytes(1000)), dialogue.now)
         watermark = dialogue.router.watermark(B.id)
         while dialogue.router.watermark(B.id) == watermark:
             dialogue.router.take(B.id, 400)
-        while not dialogue.router.is_full(B.id):
+        while dialogue.router.has_room(B.id):
             dialogue.router.handle(dialogue.publish(bytes(1000)), dialogue.now)
         dialogue.now = dialogue.router.next_deadline
         dialogue.router.handle(TimerFired(), dialogue.now)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pubsub.errors import ParamError
-from pubsub.router.events import Subscribe
+from pubsub.router.events import SetBarred, Subscribe
 from pubsub.router.policy import Policy
 from tests.unit.router.dialogue import A, B, C, Dialogue
 
@@ -28,8 +28,8 @@ def test_topics_that_a_filter_keeps_out_are_nothing_to_us() -> None:
 
 
 def test_a_barred_author_is_not_heard_whoever_brings_his_messages() -> None:
-    dialogue = Dialogue(policy=Policy(barred=lambda author: author == C.id))
-    dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"))
+    dialogue = Dialogue()
+    dialogue.do(SetBarred([C.id]), Subscribe("news"), A.connects(), A.subscribes("news"))
     dialogue >> A.sends(C.message(1), B.message(1)) << "deliver news: hello"
     assert dialogue.drops() == {"author_barred": 1}
     assert dialogue.router.snapshot()["faults"][str(A.id)] == 0

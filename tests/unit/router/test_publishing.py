@@ -124,7 +124,7 @@ def full_queue() -> Dialogue:
         dialogue.do(peer.connects(), peer.subscribes("news"))
     dialogue.router.handle(dialogue.publish(), dialogue.now)
     dialogue.take(A.id)
-    assert dialogue.router.is_full(B.id)
+    assert not dialogue.router.has_room(B.id)
     return dialogue
 
 

@@ -88,7 +88,7 @@ def test_a_peer_that_goes_is_forgotten_everywhere() -> None:
     assert dialogue.router.take(B.id, 1000) == b""
     assert dialogue.router.watermark(B.id) is None
     assert dialogue.router.is_empty(B.id)
-    assert not dialogue.router.is_full(B.id)
+    assert dialogue.router.has_room(B.id)
     dialogue >> B.disconnects() << []
     dialogue >> B.subscribes("news") << []
     assert dialogue.drops() == {"unknown_peer": 1}
