@@ -275,6 +275,16 @@ class Network(World):
             a, b = (node, other) if other in self._dialled[node] else (other, node)
             self.clock.after(self.redial, self.connect, a, b, self._dialled[a][b])
 
+    def dial(self, node: int, peer: PeerId) -> None:
+        """As `connect`, after the three trips that a connection takes; nobody has a made-up id.
+
+        Addresses are not checked here: a peer exchanged without its record is found as well.
+        """
+        other = self._numbers.get(peer)
+        if other is not None and other != node and peer not in self._links[node]:
+            trip = self.conditions.latency.sample(self.rng)
+            self.clock.after(3 * trip, self.connect, node, other)
+
     def number_of(self, peer: PeerId) -> int:
         return self._numbers[peer]
 

@@ -21,7 +21,16 @@ from pubsub.identity import PeerId, PrivateKey, peer_id_of
 from pubsub.identity.verify import SignatureCheck, Verdict, check
 from pubsub.params import Params
 from pubsub.router import Router
-from pubsub.router.effects import Deliver, Disconnect, Effect, Published, Validate, Verify, Writable
+from pubsub.router.effects import (
+    Deliver,
+    Dial,
+    Disconnect,
+    Effect,
+    Published,
+    Validate,
+    Verify,
+    Writable,
+)
 from pubsub.router.events import (
     Event,
     PeerConnected,
@@ -80,6 +89,9 @@ class World(Protocol):
 
     def hang_up(self, node: int, peer: PeerId, reason: str) -> None:
         """`node` closes its connection to `peer`."""
+
+    def dial(self, node: int, peer: PeerId) -> None:
+        """`node` connects to a peer that another one told it of."""
 
     def set_alarm(self, node: Node) -> None:
         """The node's deadline may be earlier than it was."""
@@ -295,9 +307,10 @@ class RouterNode(Node):
                     world.record.published(effect.message, self.number, world.clock.now)
             case Disconnect():
                 world.hang_up(self.number, effect.peer, effect.reason)
+            case Dial():
+                world.dial(self.number, effect.peer)
             case _:
-                # What else there is tells the application something, or asks for
-                # services that this network does not have.
+                # What else there is tells the application something.
                 pass
 
     def _validate(self, message: Message) -> None:

@@ -21,8 +21,6 @@ from pubsub.sim.links import Conditions, Latency, Uniform
 from pubsub.sim.network import Network
 from pubsub.sim.report import Report
 
-SYBIL_IP = "66.66.66.66"
-"All sybils come from one address."
 GRAPHS = ("random", "line", "star", "full")
 
 
@@ -78,6 +76,9 @@ class Scenario:
     "So many of the peers forward nothing from `sybils_silent` on."
 
     sybils_silent: float = 0.0
+
+    sybil_ip: str | None = "66.66.66.66"
+    "The one address of all sybils; None: each has its own, and scores cannot go by that."
 
     eager_sybils: bool = False
     "They graft everybody they are connected to, instead of D."
@@ -153,7 +154,7 @@ class Scenario:
                 number = network.add(params, protocol=self.protocol, options=self.options)
             elif kind == "sybil":
                 make = silent(self._sybil_params(params), self.options, after=self.sybils_silent)
-                number = network.add_node(make, SYBIL_IP, self.protocol)
+                number = network.add_node(make, self.sybil_ip, self.protocol)
             else:
                 number = network.add_node(raw_peer(kind, topic=self.topic), None, self.protocol)
             if kind in ("honest", "sybil"):
@@ -206,6 +207,7 @@ def silent_sybils(seed: int, *, peers: int = 300, share: float = 0.2) -> Scenari
         seed=seed,
         sybils=round(peers * share),
         sybils_silent=60.0,
+        sybil_ip=None,
         warm_up=61.0,
         settle=8.0,
     )
