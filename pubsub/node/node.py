@@ -16,7 +16,7 @@ from pubsub.node.receipt import Receipt
 from pubsub.node.subscription import EventStream, Relay, Subscription
 from pubsub.node.validation import Validator
 from pubsub.params import Overflow, Params
-from pubsub.router.events import Feedback, Recheck, SetTopic
+from pubsub.router.events import Feedback, Recheck, SetFrameLimit, SetTopic
 from pubsub.router.message import Message
 from pubsub.router.topic_params import TopicParams
 from pubsub.score import ScoreReport
@@ -203,6 +203,16 @@ class Node:
         """
         self._engine.check_open()
         self._engine.validators.set(topic, validator, concurrency=concurrency, timeout=timeout)
+
+    def set_frame_limit(self, peer: PeerId, limit: int | None) -> None:
+        """Say that a peer takes no RPC of more than `limit` bytes; None takes that back.
+
+        What is sent to it is split accordingly, and a message that is larger is
+        not sent to it: the receipt names it. Rust peers close the stream at
+        64 KiB unless they are set otherwise; of no peer is that assumed.
+        """
+        self._engine.check_open()
+        self._engine.feed(SetFrameLimit(peer, limit))
 
     def recheck(self) -> None:
         """Ask `may_know` again, of every peer and topic, because its answers have changed.

@@ -7,11 +7,26 @@ from typing import TypeAlias, assert_never
 from pubsub.errors import ParamError
 from pubsub.router.control import note_subscription
 from pubsub.router.core import Core
-from pubsub.router.events import Feedback, Recheck, SetBarred, SetDirect, SetTopic, SetTrace
+from pubsub.router.events import (
+    Feedback,
+    Recheck,
+    SetBarred,
+    SetDirect,
+    SetFrameLimit,
+    SetTopic,
+    SetTrace,
+)
 from pubsub.router.message import topic_of
+from pubsub.router.outbox import UNLIMITED
 from pubsub.router.peer import Peer
 
-Command: TypeAlias = SetDirect | SetTopic | SetTrace | SetBarred | Feedback | Recheck
+Command: TypeAlias = (
+    SetDirect | SetTopic | SetTrace | SetBarred | SetFrameLimit | Feedback | Recheck
+)
+
+
+LEAST_FRAME = 2048
+"Control must fit: the longest topic and what stands around it (ours)."
 
 
 def obey(core: Core, command: Command, *, now: float) -> None:
@@ -31,6 +46,8 @@ def obey(core: Core, command: Command, *, now: float) -> None:
             core.traced = command.on
         case SetBarred():
             core.barred = {bytes(author): None for author in command.authors}
+        case SetFrameLimit():
+            _set_frame_limit(core, command)
         case Feedback():
             if core.scores is None:
                 raise ParamError("scoring is off: set Params(scoring=True) to give feedback")
@@ -40,6 +57,19 @@ def obey(core: Core, command: Command, *, now: float) -> None:
                 _recheck(core, peer, now=now)
         case _:
             assert_never(command)
+
+
+def _set_frame_limit(core: Core, command: SetFrameLimit) -> None:
+    limit = command.limit
+    if limit is not None and limit < LEAST_FRAME:
+        raise ParamError(f"a frame limit must be at least {LEAST_FRAME} bytes, not {limit}")
+    if limit is None:
+        core.frame_limits.pop(command.peer, None)
+    else:
+        core.frame_limits[command.peer] = limit
+    peer = core.peers.get(command.peer)
+    if peer is not None:
+        peer.outbox.frame_limit = UNLIMITED if limit is None else limit
 
 
 def _set_direct(core: Core, command: SetDirect, *, now: float) -> None:

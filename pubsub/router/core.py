@@ -30,7 +30,7 @@ from pubsub.router.effects import (
 )
 from pubsub.router.message import Message, MessageIdFunction, message_writers
 from pubsub.router.message_cache import MessageCache
-from pubsub.router.outbox import Outbox
+from pubsub.router.outbox import UNLIMITED, Outbox
 from pubsub.router.peer import Peer
 from pubsub.router.policy import Policy
 from pubsub.router.protocols import FEATURES
@@ -81,6 +81,7 @@ class Core:
         self.settings = TopicSettings(params, message_id, topics)
         self.writers = message_writers(key, first_seqno)
         self.peers: dict[PeerId, Peer] = {}
+        self.frame_limits: dict[PeerId, int] = {}
         self.direct: dict[PeerId, None] = {}
         "Direct peers, connected or not."
         self.topics: dict[str, TopicState] = {}
@@ -140,6 +141,12 @@ class Core:
         if self.traced and count:
             self.effects.append(Dropped(reason, count, peer, topic, message_id))
 
+    def drop_unsent(self, peer: Peer, message: Message) -> None:
+        """Count a copy that `send_message` did not queue."""
+        fits = len(message.encoded) <= peer.outbox.frame_limit
+        reason = "queue_full" if fits else "over_frame_limit"
+        self.drop(reason, peer=peer.id, topic=message.topic, message_id=message.id)
+
     def tell(self, peer: Peer) -> None:
         """Have the shell take what waits for `peer`."""
         outbox = peer.outbox
@@ -148,12 +155,15 @@ class Core:
             self.effects.append(Writable(peer.id))
 
     def send_message(self, peer: Peer, message_id: bytes, encoded: bytes) -> bool:
-        """Queue a message for `peer`, unless it does not want it; False if its queue is full."""
+        """Queue a message for `peer`, unless it does not want it.
+
+        False if its queue is full, or the message is larger than it takes.
+        """
         outbox = peer.outbox
         if outbox.unwanted and message_id in outbox.unwanted:
             self.counters["idontwant_heeded"] += 1
             return True
-        if outbox.full:
+        if outbox.full or len(encoded) > outbox.frame_limit:
             return False
         outbox.message(message_id, encoded)
         if not outbox.flagged:
@@ -318,5 +328,6 @@ class Core:
     def add_peer(self, peer_id: PeerId, protocol: str, *, outbound: bool) -> Peer:
         peer = Peer(peer_id, outbound, protocol, FEATURES[protocol], Outbox(self.params))
         peer.direct = peer_id in self.direct
+        peer.outbox.frame_limit = self.frame_limits.get(peer_id, UNLIMITED)
         self.peers[peer_id] = peer
         return peer

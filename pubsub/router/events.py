@@ -163,6 +163,14 @@ class SetTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFrameLimit:
+    """Command: a peer takes no RPC of more than `limit` bytes; None: as far as we know, it does."""
+
+    peer: PeerId
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SetBarred:
     """Command: these are the authors whose messages are dropped, whoever brings them."""
 
@@ -199,6 +207,7 @@ Event: TypeAlias = (
     | SetTopic
     | SetTrace
     | SetBarred
+    | SetFrameLimit
     | Feedback
     | Recheck
 )

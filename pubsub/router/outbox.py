@@ -21,6 +21,7 @@ from pubsub.wire.rpc import Control, PrunedTopic, encode_control, encode_idontwa
 from pubsub.wire.varint import encode_varint
 
 _NOTHING = PrunedTopic("")
+UNLIMITED = 1 << 60
 
 
 class Outbox:
@@ -35,7 +36,7 @@ class Outbox:
     __slots__ = (
         "_bytes", "_control", "_hello", "_idontwant", "_ihave", "_ihave_ids", "_iwant",
         "_messages", "_params", "_subscriptions", "_tail", "_tail_is_message", "cancelled",
-        "flagged", "full", "queued", "taken", "unwanted",
+        "flagged", "frame_limit", "full", "queued", "taken", "unwanted",
     )  # fmt: skip
 
     def __init__(self, params: Params) -> None:
@@ -54,6 +55,8 @@ class Outbox:
         self._tail = memoryview(b"")
         "The rest of a frame that was cut to fit the stream's window; goes before all else."
         self._tail_is_message = False
+        self.frame_limit = UNLIMITED
+        "The largest RPC that the peer is known to take. The caller looks before `message`."
         self.flagged = False
         self.full = False
         self.queued = 0
@@ -272,9 +275,8 @@ class Outbox:
         self, parts: list[bytes], subscriptions: list[tuple[str, bool]], control: Control
     ) -> int:
         size = 0
-        for payload in encode_control(
-            subscriptions, control, limit=self._params.control_batch_bytes
-        ):
+        limit = min(self._params.control_batch_bytes, self.frame_limit)
+        for payload in encode_control(subscriptions, control, limit=limit):
             framed = frame(payload)
             parts.append(framed)
             size += len(framed)
@@ -293,7 +295,7 @@ class Outbox:
     def _take_messages(self, parts: list[bytes], room: int, *, alone: bool) -> int:
         """Make one RPC of messages that fits `room`; one too large for it is cut if `alone`."""
         messages = self._messages
-        limit = min(self._params.rpc_batch_bytes, room - 4)
+        limit = min(self._params.rpc_batch_bytes, self.frame_limit, room - 4)
         fields: list[bytes] = []
         size = 0
         unwanted = self.unwanted

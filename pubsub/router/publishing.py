@@ -17,6 +17,7 @@ from pubsub.router.message import Message
 from pubsub.router.peer import Peer
 
 QUEUE_FULL = "its queue is full"
+TOO_LARGE = "the message is larger than it takes"
 
 
 def check_topic(core: Core, name: str) -> None:
@@ -208,9 +209,10 @@ def _send(core: Core, going: Going, peer: Peer, patience: Patience, *, now: floa
         going.queued.append(peer.id)
         going.marks.append(peer.outbox.queued)
     else:
-        going.skipped[peer.id] = QUEUE_FULL
-        core.drop("queue_full", peer=peer.id, topic=message.topic, message_id=message.id)
-        if patience is Patience.OVER:
+        too_large = len(message.encoded) > peer.outbox.frame_limit
+        going.skipped[peer.id] = TOO_LARGE if too_large else QUEUE_FULL
+        core.drop_unsent(peer, message)
+        if patience is Patience.OVER and not too_large:
             core.give_up(peer, now=now)
 
 

@@ -32,7 +32,7 @@ def offer(core: Core, topic: TopicState, peer: Peer) -> tuple[OfferedPeer, ...]:
     if not (params.peer_exchange and peer.features.backoff) or peer.direct:
         return ()
     others = other_subscribers(topic, {peer.id: None}, standing=core)
-    room = params.prune_peers_bytes
+    room = min(params.prune_peers_bytes, peer.outbox.frame_limit // 2)
     offered: list[OfferedPeer] = []
     for peer_id in sample(others, params.prune_peers, core.rng):
         record = core.policy.signed_record(peer_id) or b""

@@ -346,4 +346,4 @@ def _forward(core: Core, peer: Peer, message: Message) -> None:
     if core.send_message(peer, message.id, message.encoded):
         core.counters["forwarded"] += 1
     else:
-        core.drop("queue_full", peer=peer.id, topic=message.topic, message_id=message.id)
+        core.drop_unsent(peer, message)

@@ -5,16 +5,19 @@ import pytest
 from pubsub.errors import ParamError
 from pubsub.identity import PeerId
 from pubsub.params import Params, Signing
+from pubsub.pb import rpc_pb2
 from pubsub.router.events import (
     Feedback,
     Recheck,
     SetDirect,
+    SetFrameLimit,
     SetTopic,
     SetTrace,
     Subscribe,
     Unsubscribe,
 )
 from pubsub.router.topic_params import TopicParams
+from pubsub.wire.framing import FrameReader
 from tests.unit.router.dialogue import US, A, B, C, D, Dialogue, rpc, signed
 
 
@@ -237,6 +240,47 @@ def test_who_left_meanwhile_is_not_let_in() -> None:
     dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"), A.unsubscribes("news"))
     insiders[A.id] = None
     dialogue >> Recheck() << "A: SUBSCRIBE news"
+
+
+# What a peer is known to take
+
+
+def test_a_peer_gets_nothing_larger_than_it_is_known_to_take() -> None:
+    dialogue = Dialogue()
+    dialogue.do(Subscribe("news"), SetFrameLimit(A.id, 5000))
+    for peer in (A, B):
+        dialogue.do(peer.connects(), peer.subscribes("news"))
+    (
+        dialogue
+        >> dialogue.publish(bytes(6000))
+        << [
+            "B: MESSAGE us1 news: 6000 bytes",
+            "published to B; not A: the message is larger than it takes",
+        ]
+    )
+    dialogue >> B.sends(C.message(1, data=bytes(6000))) << "deliver news: 6000 bytes"
+    assert dialogue.drops() == {"over_frame_limit": 2}
+    dialogue.do(SetFrameLimit(A.id, None))
+    assert "published to A, B" in dialogue.do(dialogue.publish(bytes(6000)))
+
+
+def test_what_goes_together_is_split_to_fit() -> None:
+    dialogue = Dialogue()
+    dialogue.do(A.connects(), SetFrameLimit(A.id, 3000))
+    for number in range(100):
+        dialogue.router.handle(Subscribe(f"{number:0100}"), dialogue.now)
+    dialogue.do(A.subscribes("news"), Subscribe("news"))
+    for _ in range(5):
+        dialogue.router.handle(dialogue.publish(bytes(1000)), dialogue.now)
+    frames = FrameReader(1 << 24).feed(dialogue.router.take(A.id, 1 << 20))
+    assert max(map(len, frames)) <= 3000
+    messages = [len(rpc_pb2.RPC.FromString(frame).publish) for frame in frames]
+    assert [count for count in messages if count] == [2, 2, 1]
+
+
+def test_a_frame_limit_must_leave_room_for_control() -> None:
+    with pytest.raises(ParamError, match="at least 2048"):
+        Dialogue().do(SetFrameLimit(A.id, 100))
 
 
 # Feedback and traces
