@@ -155,8 +155,10 @@ def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:
         if core.cache.times_sent(message_id, peer.id) >= params.gossip_retransmission:
             core.drop("iwant_repeated", peer=peer.id, message_id=message_id)
             continue
-        # Whoever asks wants it, whatever it said before.
-        if core.send_message(peer, b"", cached[1]):
+        # Whoever asks wants it, whatever it said before; what it says later cancels the
+        # answer while that is queued (v1.2 §Cancelling IWANT).
+        peer.outbox.unwanted.pop(message_id, None)
+        if core.send_message(peer, message_id, cached[1]):
             core.cache.count_sent(message_id, peer.id)
             core.counters["iwant_answered"] += 1
         else:

@@ -107,6 +107,16 @@ def test_who_asks_gets_it_all_the_same() -> None:
     dialogue >> B.wants(C.id_of(1)) << "B: MESSAGE C1 news: hello"
 
 
+def test_an_answer_that_waits_is_cancelled_and_another_question_brings_it_back() -> None:
+    dialogue = mesh_of(A, B)
+    dialogue.do(B.has_no_use_for(C.id_of(1)), A.sends(C.message(1)))
+    dialogue.router.handle(B.wants(C.id_of(1)), dialogue.now)
+    dialogue.router.handle(B.has_no_use_for(C.id_of(1)), dialogue.now)
+    assert dialogue.take(B.id) == []
+    assert dialogue.counters()["idontwant_cancelled"] == 1
+    dialogue >> B.wants(C.id_of(1)) << "B: MESSAGE C1 news: hello"
+
+
 def test_so_many_ids_are_remembered_between_heartbeats_and_no_more() -> None:
     dialogue = mesh_of(A, B, params=Params(max_idontwant_length=2))
     dialogue.do(B.has_no_use_for(*(C.id_of(n) for n in (1, 2, 3))))
