@@ -8,7 +8,6 @@ hashed with SHA-256.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from functools import lru_cache
 
@@ -98,16 +97,17 @@ def parse_peer_id(text: str) -> PeerId:
 
 def _decode_multibase(text: str) -> bytes:
     code, body = text[:1], text[1:]
-    if code == "b":
-        try:
-            return base64.b32decode(body.upper() + "=" * (-len(body) % 8))
-        except binascii.Error as error:
-            raise ValueError("not base32") from error
+    if code in ("b", "B"):
+        return base64.b32decode(body.upper() + "=" * (-len(body) % 8))
     if code == "z":
         return base58.b58decode(body)
-    if code == "f":
+    if code in ("f", "F"):
         return bytes.fromhex(body)
-    if code == "k":
-        number = int(body, 36) if body and all(c in BASE36 for c in body) else 0
+    if code in ("k", "K"):
+        digits = body.lower()
+        number = int(digits, 36) if digits and all(c in BASE36 for c in digits) else 0
         return number.to_bytes((number.bit_length() + 7) // 8, "big")
+    if code in ("m", "u"):
+        alphabet = b"-_" if code == "u" else b"+/"
+        return base64.b64decode(body + "=" * (-len(body) % 4), alphabet, validate=True)
     raise ValueError("unknown multibase prefix")

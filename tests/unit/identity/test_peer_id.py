@@ -1,5 +1,6 @@
 """Peer ids: derived from keys, read from both text forms, refused when they are none."""
 
+import base64
 import json
 import random
 from pathlib import Path
@@ -65,6 +66,11 @@ def test_other_multibases() -> None:
     assert parse_peer_id("k" + digits) == peer
     assert parse_peer_id("f" + body.hex()) == peer
     assert parse_peer_id("z" + str(PeerId(body))) == peer
+    assert parse_peer_id("K" + digits.upper()) == peer
+    assert parse_peer_id("F" + body.hex().upper()) == peer
+    assert parse_peer_id(peer.cid.upper()) == peer
+    assert parse_peer_id("m" + base64.b64encode(body).decode().rstrip("=")) == peer
+    assert parse_peer_id("u" + base64.urlsafe_b64encode(body).decode().rstrip("=")) == peer
 
 
 @pytest.mark.parametrize(
@@ -84,6 +90,10 @@ def test_other_multibases() -> None:
         "f0",
         "fxx",
         "z0",
+        "b0",
+        "mA",
+        "m!!!!",
+        "ué",
         "hello",
         "é" * 10,
         "1" * 100_000,
