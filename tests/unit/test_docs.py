@@ -1,5 +1,6 @@
 """The documentation says what the code does."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -32,3 +33,56 @@ def test_the_page_of_the_api_names_everything_public():
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     missing = [name for name in pubsub.__all__ if f"`{name}" not in text]
     assert not missing
+
+
+# docs/protocol.md: rules of the specifications, and the tests that hold us to them
+
+SPEC = ROOT / "tests" / "spec"
+TEST_LINK = re.compile(r"\[(test_\w+)\]\(\.\./tests/spec/(\w+\.py)\)")
+
+
+def rows_of_the_page() -> list[list[str]]:
+    """The cells of each row that names a rule."""
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if row[0] != "Section" and set(row[0]) != {"-"}]
+
+
+def spec_tests() -> set[tuple[str, str]]:
+    """(file, test) of each test in tests/spec; what hostile peers do is no rule of a text."""
+    return {
+        (path.name, node.name)
+        for path in SPEC.glob("test_*.py")
+        if not path.name.startswith("test_hostile")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    }
+
+
+def test_every_rule_of_the_protocol_page_names_its_test_and_where_it_is_kept():
+    rows = rows_of_the_page()
+    assert len(rows) > 100
+    there = spec_tests()
+    faults = []
+    for row in rows:
+        assert len(row) == 5, row
+        links = TEST_LINK.findall(row[4])
+        if not links or TEST_LINK.sub("", row[4]).strip(", "):
+            faults.append(f"no test: {row[1]}")
+        faults += [
+            f"no such test: {file} {test}" for test, file in links if (file, test) not in there
+        ]
+        modules = re.findall(r"`([^`]+)`", row[3])
+        if not modules:
+            faults.append(f"nowhere: {row[1]}")
+        faults += [
+            f"no such module: {module}" for module in modules if not (ROOT / module).is_file()
+        ]
+    assert not faults
+
+
+def test_every_test_of_a_specification_is_named_on_the_protocol_page():
+    named = {(file, test) for row in rows_of_the_page() for test, file in TEST_LINK.findall(row[4])}
+    assert not sorted(spec_tests() - named)
