@@ -53,23 +53,23 @@ class Dialer:
         self._limiter = trio.CapacityLimiter(params.max_dials)
 
     async def dial(
-        self, addresses: Sequence[Address], upgrade: Upgrade, refusal: Refusal, limit: float
+        self, addresses: Sequence[Address], upgrade: Upgrade, refusal: Refusal
     ) -> HostConnection:
-        """Try the addresses until one leads to a secured connection, for `limit` seconds.
+        """Try the addresses until one leads to a secured connection.
 
         Raises DialError, which names each address and why it failed.
         """
         race = _Race()
         try:
-            with trio.move_on_after(limit):
-                targets = await self._resolve_all(addresses, refusal, race)
-                await self._run(targets, race, upgrade)
-            if race.winner is not None:
-                return race.winner
-        except trio.Cancelled:
+            targets = await self._resolve_all(addresses, refusal, race)
+            await self._run(targets, race, upgrade)
+        except BaseException:
+            # Cancelled, but perhaps in a group: there are tasks.
             if race.winner is not None:
                 await race.winner.abandon()
             raise
+        if race.winner is not None:
+            return race.winner
         reasons = "; ".join(f"{address}: {why}" for address, why in race.failures.items())
         raise DialError(f"could not connect: {reasons}")
 

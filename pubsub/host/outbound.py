@@ -69,14 +69,14 @@ class Outbound:
         limit = timeout if timeout is not None else self._params.dial_timeout
         with trio.move_on_after(limit):
             if peer is None:
-                return await self._dial(addresses, None, limit)
+                return await self._dial(addresses, None)
             if peer in self._registry:
                 await trio.lowlevel.checkpoint()
                 return peer
             if not self._gate.permits_peer(peer):
                 self._count("denied_dials")
                 raise DeniedError(f"{peer} is denied by this host's gate")
-            await self._shared.join(nursery, peer, addresses, limit)
+            await self._shared.join(nursery, peer, addresses)
             return peer
         tried = ", ".join(map(str, addresses))
         raise DialError(f"could not connect within {limit:g} s: {tried}")
@@ -116,11 +116,9 @@ class Outbound:
             told_by = self._registry.all()
         return farthest(parse_ip(connection.address.host) for connection in told_by)
 
-    async def _dial(
-        self, addresses: Sequence[Address], peer: PeerId | None, limit: float
-    ) -> PeerId:
+    async def _dial(self, addresses: Sequence[Address], peer: PeerId | None) -> PeerId:
         upgrade = partial(self._upgrader.upgrade, initiator=True, expected_peer=peer)
-        connection = await self._dialer.dial(addresses, upgrade, self._refusal, limit)
+        connection = await self._dialer.dial(addresses, upgrade, self._refusal)
         await self._on_connection(connection)
         return connection.peer
 
@@ -135,8 +133,11 @@ class Outbound:
 
         upgrade = partial(self._upgrader.upgrade, initiator=True, expected_peer=peer)
         limit = self._params.background_dial_timeout
-        connection = await self._background_dialer.dial(addresses, upgrade, refusal, limit)
-        await self._on_connection(connection)
+        with trio.move_on_after(limit):
+            connection = await self._background_dialer.dial(addresses, upgrade, refusal)
+            await self._on_connection(connection)
+            return
+        raise DialError(f"could not connect within {limit:g} s")
 
     def _refusal(self, address: Address) -> str | None:
         if self._gate.permits_ip(address.host):

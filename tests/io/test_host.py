@@ -108,6 +108,19 @@ async def test_who_wants_a_peer_that_is_being_dialled_joins_the_dial() -> None:
         assert len(b.host._connections[a.id]) == 1
 
 
+async def test_who_joins_a_dial_has_its_own_addresses_tried_at_once() -> None:
+    async with world() as w:
+        a, b = await w.node(HostParams()), await w.node()
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            nowhere = Address("ip4", "127.0.0.1", mute.getsockname()[1], b.id)
+            with trio.fail_after(5):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(a.host.connect, nowhere)
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert await a.host.connect(b.address) == b.id
+        assert len(a.host._connections[b.id]) == 1
+
+
 async def test_who_gives_up_does_not_spoil_a_dial_that_others_wait_for() -> None:
     async with world() as w:
         a, b = await w.node(), await w.node()
