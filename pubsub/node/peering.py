@@ -5,7 +5,8 @@
     host: last connection gone           ──► PeerDisconnected
 
 A stream that breaks is opened again with growing pauses, five times at most:
-some implementations give a connection up after as many streams.
+some implementations give a connection up after as many streams. What peers send
+of frames that they never finish is bounded (`wire/framing.py`); they are expelled.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ from pubsub.router.events import (
     StreamOpened,
 )
 from pubsub.router.protocols import PROTOCOLS
-from pubsub.wire.framing import FrameReader
+from pubsub.wire.framing import FrameReaders
 
 MAX_ATTEMPTS = 5
 FIRST_PAUSE = 0.1
 FRAME_SLACK = 64 * 1024
 MIN_FRAME_LIMIT = 4 * 1024 * 1024
 "An RPC may carry many messages: js sends up to 4 MB."
+FRAME_BUDGET = 64 * 1024 * 1024
+"For unfinished frames of all peers together, and no less than four whole frames (ours)."
+FRAME_CHECK = 10.0
+"Seconds between two looks for frames that do not go on (ours)."
 
 
 class Owner(Protocol):
@@ -58,7 +63,9 @@ class Peering:
         self._nursery = nursery
         self._owner = owner
         self._opening: dict[PeerId, trio.CancelScope] = {}
-        self._frame_limit = max(MIN_FRAME_LIMIT, router.max_message_size + FRAME_SLACK)
+        self._frame_limit = limit = max(MIN_FRAME_LIMIT, router.max_message_size + FRAME_SLACK)
+        self._frames = FrameReaders[Stream](limit, max(FRAME_BUDGET, 4 * limit))
+        nursery.start_soon(self._watch_frames)
         for protocol in PROTOCOLS:
             host.set_handler(protocol, self._on_inbound)
         host.add_listener(self)
@@ -137,12 +144,14 @@ class Peering:
             link.reopened(mark[1])
         stream.set_source(partial(self._pull, link), ended.set, on_sent=link.on_sent)
         # nim answers on the stream we opened; the others send nothing here.
-        stream.set_sink(partial(self._on_data, peer, FrameReader(self._frame_limit)), ended.set)
+        self._frames.open(stream)
+        stream.set_sink(partial(self._on_data, stream), ended.set)
         stream.wake()
         try:
             await ended.wait()
         finally:
             link.outbound = None
+            self._frames.close(stream)
             stream.reset()
 
     def _pull(self, link: Link, max_bytes: int) -> bytes:
@@ -163,27 +172,43 @@ class Peering:
             stream.reset()
             return
         # One stream from each peer: the newer replaces the older, as in go.
-        if link.inbound is not None:
-            link.inbound.reset()
+        self._reset_inbound(link)
         link.inbound = stream
-        on_data = partial(self._on_data, stream.peer, FrameReader(self._frame_limit))
+        self._frames.open(stream)
         # No task waits for the end: one that did would outlive a stream that is replaced.
-        stream.set_sink(on_data, partial(self._on_inbound_end, link, stream))
+        stream.set_sink(partial(self._on_data, stream), partial(self._on_inbound_end, link, stream))
 
     def _on_inbound_end(self, link: Link, stream: Stream) -> None:
+        self._frames.close(stream)
         if link.inbound is stream:
             link.inbound = None
 
-    def _on_data(self, peer: PeerId, reader: FrameReader, data: bytes) -> None:
+    def _reset_inbound(self, link: Link) -> None:
+        if link.inbound is not None:
+            self._frames.close(link.inbound)
+            link.inbound.reset()
+
+    def _on_data(self, stream: Stream, data: bytes) -> None:
+        peer = stream.peer
         if peer in self.reasons:
             return
         try:
-            frames = reader.feed(data)
+            frames = self._frames.feed(stream, data)
         except RemoteError as error:
             self.expel(peer, str(error))
             return
         if frames:
             self._owner.feed(RpcReceived(peer, frames))
+        while (greediest := self._frames.greediest()) is not None:
+            self._frames.close(greediest)
+            self.expel(greediest.peer, "peers hold too much memory with unfinished frames")
+
+    async def _watch_frames(self) -> None:
+        while True:
+            await trio.sleep(FRAME_CHECK)
+            for stream in self._frames.stalled(trio.current_time()):
+                self._frames.close(stream)
+                self.expel(stream.peer, "an unfinished frame does not go on")
 
     # Links
 
@@ -208,5 +233,4 @@ class Peering:
             self._owner.feed(PeerDisconnected(peer))
             link.close()
             # If it is still connected it must not believe that we listen.
-            if link.inbound is not None:
-                link.inbound.reset()
+            self._reset_inbound(link)

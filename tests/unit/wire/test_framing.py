@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubsub.errors import RemoteError
-from pubsub.wire.framing import CRUMBS, FrameReader, frame
+from pubsub.wire.framing import (
+    CRUMBS,
+    PATIENCE,
+    PROGRESS,
+    FrameReader,
+    FrameReaders,
+    frame,
+)
 from pubsub.wire.varint import encode_varint
 from tests.fuzz import COUNT, hostile_bytes
 
@@ -128,3 +135,137 @@ def test_hostile_bytes_raise_only_the_declared_error() -> None:
             reader = FrameReader(200)
         assert reader.buffered <= 210
     assert 0 < refused < COUNT
+
+
+# -- many readers
+
+
+def readers(budget: int = 1000, limit: int = 1000) -> FrameReaders[str]:
+    found = FrameReaders[str](limit, budget)
+    for key in "abcd":
+        found.open(key)
+    return found
+
+
+def unfinished(size: int) -> bytes:
+    """What makes a reader hold so many bytes, of a frame of 1000."""
+    return frame(bytes(1000))[:size]
+
+
+def test_each_stream_has_its_own_frames() -> None:
+    many = readers()
+    assert many.feed("a", frame(b"one")[:2]) == []
+    assert many.feed("b", frame(b"two") + b"\x01") == [b"two"]
+    assert many.held == 3
+    assert many.feed("a", frame(b"one")[2:]) == [b"one"]
+    assert many.feed("b", b"x" + frame(b"y")) == [b"x", b"y"]
+    assert many.held == 0
+
+
+def test_a_closed_stream_is_forgotten_and_what_it_still_brings_is_thrown_away() -> None:
+    many = readers()
+    many.feed("a", unfinished(600))
+    many.close("a")
+    assert many.held == 0
+    assert many.feed("a", frame(b"late")) == []
+    many.close("a")
+    many.open("a")
+    assert many.feed("a", frame(b"anew")) == [b"anew"]
+
+
+def test_a_stream_that_announces_too_much_is_closed() -> None:
+    many = readers(limit=100)
+    many.feed("a", encode_varint(2000)[:1])
+    with pytest.raises(RemoteError, match="a frame of 2000 bytes; the limit is 100"):
+        many.feed("a", encode_varint(2000)[1:])
+    assert many.held == 0
+    assert many.feed("a", frame(b"more")) == []
+
+
+def test_within_the_budget_nobody_is_too_greedy() -> None:
+    many = readers(budget=1000)
+    many.feed("a", unfinished(900))
+    many.feed("b", unfinished(100))
+    assert many.greediest() is None
+    many.feed("b", b"x")
+    assert many.greediest() == "a"
+
+
+def test_over_the_budget_the_oldest_of_those_who_hold_their_share_goes() -> None:
+    many = readers(budget=1000)
+    for key, size in (("a", 100), ("b", 400), ("c", 500), ("d", 450)):
+        many.feed(key, unfinished(size))
+    assert many.held == 1450
+    assert many.greediest() == "b"
+    many.close("b")
+    assert many.greediest() == "c"
+    many.close("c")
+    assert many.greediest() is None
+
+
+def test_who_sends_crumbs_of_an_old_frame_does_not_become_younger() -> None:
+    many = readers(budget=1000)
+    many.feed("a", unfinished(600))
+    many.feed("b", unfinished(600))
+    many.feed("a", b"x")
+    assert many.greediest() == "a"
+
+
+def test_whose_frames_are_finished_again_and_again_is_young() -> None:
+    many = readers(budget=1000)
+    many.feed("a", unfinished(600))
+    many.feed("b", unfinished(600))
+    assert len(many.feed("a", unfinished(1002)[600:] + unfinished(600))) == 1
+    assert many.greediest() == "b"
+
+
+def test_equal_shares_are_told_apart_by_age() -> None:
+    many = readers(budget=0)
+    for key in "bacd":
+        many.feed(key, unfinished(333))
+    assert many.greediest() == "b"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 700)), max_size=30))
+def test_the_budget_is_kept_whatever_comes(moves: list[tuple[str, int]]) -> None:
+    many = readers(budget=1000)
+    stream = dict.fromkeys("abcd", b"")
+    for key, size in moves:
+        stream[key] = stream[key] or frame(bytes(1000))
+        data, stream[key] = stream[key][:size], stream[key][size:]
+        many.feed(key, data)
+        while (greediest := many.greediest()) is not None:
+            many.close(greediest)
+        assert many.held == sum(reader.buffered for reader in many._readers.values()) <= 1000
+        assert list(many._unfinished) == [
+            key for key in many._unfinished if many._readers[key].buffered
+        ]
+
+
+def test_a_frame_that_does_not_go_on_is_found() -> None:
+    many = readers(limit=1000)
+    many.feed("a", unfinished(500))
+    many.feed("b", unfinished(500))
+    assert many.stalled(10) == []
+    many.feed("b", unfinished(1002)[500:] + unfinished(500))
+    assert many.stalled(10 + PATIENCE - 1) == []
+    many.feed("a", b"x")
+    assert many.stalled(10 + PATIENCE) == ["a"]
+    many.close("a")
+    # The other one has a new frame, first seen a second before.
+    assert many.stalled(10 + PATIENCE + PATIENCE - 1.5) == []
+    assert many.stalled(10 + PATIENCE + PATIENCE - 1) == ["b"]
+
+
+def test_a_large_frame_may_take_its_time_but_must_go_on() -> None:
+    many = readers(limit=4 * PROGRESS, budget=8 * PROGRESS)
+    many.feed("a", encode_varint(4 * PROGRESS))
+    now = 0.0
+    assert many.stalled(now) == []
+    for _ in range(3):
+        now += PATIENCE
+        many.feed("a", bytes(PROGRESS))
+        assert many.stalled(now) == []
+    now += PATIENCE
+    many.feed("a", bytes(PROGRESS - 1))
+    assert many.stalled(now) == ["a"]
