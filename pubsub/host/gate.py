@@ -16,8 +16,8 @@ from typing import TypeAlias
 import trio
 
 from pubsub.errors import DialError, ParamError
-from pubsub.host.networks import Network, NetworkSet, parse_ip
 from pubsub.identity import PeerId
+from pubsub.identity.networks import Network, NetworkSet, parse_ip
 
 Target: TypeAlias = PeerId | str | Network
 "A peer, or a network such as `10.0.0.0/8`; a single address is a network, too."

@@ -5,9 +5,8 @@ Each refusal has a name, under which it is counted.
 
 from __future__ import annotations
 
-import ipaddress
-
 from pubsub.host.params import HostParams
+from pubsub.identity.networks import parse_ip
 
 
 class TokenBucket:
@@ -48,7 +47,7 @@ class Admission:
         """The name of the limit that a connection from `ip` would break, or None."""
         params = self._params
         # What one address does wrong first, so that it uses up nothing of the others'.
-        if self._by_ip.get(ip, 0) >= params.max_connections_per_ip and not is_loopback(ip):
+        if self._by_ip.get(ip, 0) >= params.max_connections_per_ip and not parse_ip(ip).is_loopback:
             return "refused_per_ip"
         if self._unsecured.get(ip, 0) >= max(1, params.max_handshakes // 2):
             return "refused_per_ip"
@@ -79,10 +78,3 @@ class Admission:
             self._by_ip[ip] = count
         else:
             del self._by_ip[ip]
-
-
-def is_loopback(ip: str) -> bool:
-    """True for this machine's own addresses, also as IPv4 written in IPv6."""
-    address = ipaddress.ip_address(ip.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback

@@ -19,12 +19,12 @@ from pubsub.host.connection import HostConnection
 from pubsub.host.dial import Dialer
 from pubsub.host.dial_queue import DialQueue
 from pubsub.host.gate import DeniedError, Gate
-from pubsub.host.networks import Reach, farthest, parse_ip, reach_of
 from pubsub.host.params import HostParams
 from pubsub.host.registry import Registry
 from pubsub.host.shared_dials import SharedDials
 from pubsub.host.upgrade import Upgrader
 from pubsub.identity import Address, PeerId
+from pubsub.identity.networks import Reach, farthest, parse_ip, reach_of
 
 
 class Outbound:

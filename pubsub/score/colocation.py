@@ -9,34 +9,14 @@ the allow-list and, unless asked for, those that NAT and test set-ups share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network
 
-from pubsub.errors import ParamError
 from pubsub.identity import PeerId
-from pubsub.score.params import Network, ScoreParams
+from pubsub.identity.networks import LINK_LOCAL, LOOPBACK, PRIVATE, NetworkSet, parse_ip
+from pubsub.score.params import ScoreParams
 
-# Listed here because the standard library's `is_private` also holds the documentation
-# ranges, and differs between versions of Python.
-PRIVATE = tuple(
-    ip_network(text)
-    for text in (
-        *("127.0.0.0/8", "::1/128"),  # loopback
-        *("169.254.0.0/16", "fe80::/10"),  # link-local
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),  # private
-    )
-)
 MAX_IPS = 16
 "Addresses counted for one peer (ours; connections to a peer are fewer)."
-
-
-def parse_ip(text: str) -> IPv4Address | IPv6Address:
-    """An address without its zone; IPv4 written as IPv6 is IPv4."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError as error:
-        raise ParamError(f"not an IP address: {text!r}") from error
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 class Colocation:
@@ -46,9 +26,10 @@ class Colocation:
 
     def __init__(self, params: ScoreParams) -> None:
         self._threshold = params.ip_colocation_threshold
-        self._exempt: tuple[Network, ...] = params.allowed_networks()
+        self._exempt = NetworkSet(params.allowed_networks())
         if not params.count_private_ips:
-            self._exempt += PRIVATE
+            for network in (*LOOPBACK, *LINK_LOCAL, *PRIVATE):
+                self._exempt.add(network)
         self._groups: dict[str, dict[PeerId, None]] = {}
         self._keys: dict[PeerId, tuple[str, ...]] = {}
 
@@ -99,7 +80,7 @@ class Colocation:
 
     def _group_keys(self, ip: str) -> tuple[str, ...]:
         address = parse_ip(ip)
-        if any(address.version == net.version and address in net for net in self._exempt):
+        if address in self._exempt:
             return ()
         if isinstance(address, IPv4Address):
             return (str(address),)

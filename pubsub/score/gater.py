@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pubsub.identity import PeerId
+from pubsub.identity.networks import parse_ip
 from pubsub.score.checks import (
     ABOVE_ZERO,
     AT_LEAST_ONE,
@@ -29,7 +30,6 @@ from pubsub.score.checks import (
     check_value,
     check_whole,
 )
-from pubsub.score.colocation import parse_ip
 from pubsub.score.decay import DecayClock, decayed
 from pubsub.score.params import score_parameter_decay
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TypeAlias
 
 from pubsub.errors import ParamError
+from pubsub.identity.networks import Network, parse_network
 from pubsub.score.checks import (
     ABOVE_ZERO,
     BELOW_ZERO,
@@ -36,8 +35,6 @@ DECAY_INTERVAL = 1.0
 
 DECAY_TO_ZERO = 0.1
 "A counter that decays below this is 0 (rust, js; go: 0.01)."
-
-Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def score_parameter_decay(
@@ -226,8 +223,8 @@ class ScoreParams:
         if isinstance(self.ip_colocation_allow, str):
             raise ParamError("ip_colocation_allow must be a list of networks, not one text")
         try:
-            return tuple(ip_network(network) for network in self.ip_colocation_allow)
-        except (TypeError, ValueError) as error:
+            return tuple(parse_network(network) for network in self.ip_colocation_allow)
+        except (TypeError, ParamError) as error:
             raise ParamError(f"ip_colocation_allow must be networks: {error}") from error
 
     def for_topic(self, topic: str) -> TopicScoreParams | None:

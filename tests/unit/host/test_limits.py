@@ -1,6 +1,6 @@
 import pytest
 
-from pubsub.host.limits import Admission, TokenBucket, is_loopback
+from pubsub.host.limits import Admission, TokenBucket
 from pubsub.host.params import HostParams
 
 FAR = "203.0.113.7"
@@ -60,11 +60,18 @@ def test_a_flood_is_refused_by_its_rate() -> None:
     assert refusals == [None, None, "refused_accept_rate"]
 
 
-@pytest.mark.parametrize("ip", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_loopback(ip: str) -> None:
-    assert is_loopback(ip)
-
-
-@pytest.mark.parametrize("ip", ["10.0.0.1", "fe80::1%eth0", "::ffff:10.0.0.1", "2001:db8::1"])
-def test_not_loopback(ip: str) -> None:
-    assert not is_loopback(ip)
+@pytest.mark.parametrize(
+    ("ip", "refusal"),
+    [
+        *((ip, None) for ip in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")),
+        *(
+            (ip, "refused_per_ip")
+            for ip in ("10.0.0.1", "fe80::1%eth0", "::ffff:10.0.0.1", "2001:db8::1")
+        ),
+    ],
+)
+def test_many_may_come_from_this_machine_only(ip: str, refusal: str | None) -> None:
+    admission = Admission(HostParams(max_connections_per_ip=1), 0.0)
+    admission.entered(ip)
+    admission.secured(ip)
+    assert admission.refusal(ip, 0, 0.0) == refusal

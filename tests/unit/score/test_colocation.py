@@ -5,7 +5,7 @@ import pytest
 from pubsub.errors import ParamError
 from pubsub.identity import PeerId
 from pubsub.score import ScoreParams
-from pubsub.score.colocation import MAX_IPS, Colocation, parse_ip
+from pubsub.score.colocation import MAX_IPS, Colocation
 
 PEERS = [PeerId(b"p%02d" % i) for i in range(20)]
 FAR, FAR6 = "203.0.113.7", "2001:db8::7"
@@ -61,11 +61,25 @@ def test_ipv6_counts_the_address_and_its_64_as_go_does() -> None:
     assert colocation.factor(PEERS[4]) == 0.0
 
 
-def test_spellings_of_one_address_are_one() -> None:
-    assert parse_ip("::ffff:203.0.113.7") == parse_ip(FAR)
-    assert parse_ip("2001:DB8:0::7%wlan0") == parse_ip(FAR6)
+@pytest.mark.parametrize(
+    ("spelling", "ip"), [("::ffff:203.0.113.7", FAR), ("2001:DB8:0::7%wlan0", FAR6)]
+)
+def test_spellings_of_one_address_are_one(spelling: str, ip: str) -> None:
+    colocation = crowd(ip, 4)
+    colocation.place(PEERS[4], [spelling])
+    assert (
+        colocation.factor(PEERS[0]) == colocation.factor(PEERS[4]) == crowd(ip, 5).factor(PEERS[0])
+    )
+
+
+def test_what_is_no_address_is_named() -> None:
     with pytest.raises(ParamError, match="not an IP address: 'pub'"):
-        parse_ip("pub")
+        crowd("pub", 1)
+
+
+def test_an_allowed_network_may_be_ipv4_written_as_ipv6() -> None:
+    allow = ["::ffff:203.0.113.0/120"]
+    assert crowd(FAR, 4, ip_colocation_allow=allow).factor(PEERS[0]) == 0.0
 
 
 def test_several_addresses_add_up_and_repeats_do_not() -> None:

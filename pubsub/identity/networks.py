@@ -99,18 +99,17 @@ class NetworkSet:
         )
 
 
+# Listed here because the standard library's `is_private` also holds the documentation ranges,
+# and differs between versions of Python.
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+PROVIDER_NAT = ("100.64.0.0/10",)
+
 # 0.0.0.0 and :: lead to this machine where they are dialled; of multicast and reserved ranges
 # no peer can be reached at all.
-NEAREST = NetworkSet(
-    ("127.0.0.0/8", "0.0.0.0/8", "224.0.0.0/3", "::1/128", "::/128", "ff00::/8"),
-)
-NEAR = NetworkSet(
-    (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-        *("169.254.0.0/16", "fe80::/10"),  # link-local
-        "100.64.0.0/10",  # behind a provider's NAT
-    )
-)
+NEAREST = NetworkSet((*LOOPBACK, "0.0.0.0/8", "224.0.0.0/3", "::/128", "ff00::/8"))
+NEAR = NetworkSet((*PRIVATE, *LINK_LOCAL, *PROVIDER_NAT))
 
 
 def reach_of(ip: Ip) -> Reach:

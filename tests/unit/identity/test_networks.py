@@ -1,7 +1,7 @@
 import pytest
 
 from pubsub.errors import ParamError
-from pubsub.host.networks import NetworkSet, Reach, farthest, parse_ip, parse_network, reach_of
+from pubsub.identity.networks import NetworkSet, Reach, farthest, parse_ip, parse_network, reach_of
 
 
 @pytest.mark.parametrize(
