@@ -21,13 +21,20 @@ class SocketPipe(trio.abc.Stream):
         self._sock = sock
         self._full = False
         "The last read filled its buffer."
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            # Some systems say so here when the peer has hung up.
+            sock.close()
+            raise
 
     @classmethod
     def from_trio(cls, sock: trio.socket.SocketType) -> SocketPipe:
         """Take the socket over; the trio object is of no further use."""
-        return cls(socket.socket(fileno=sock.detach()))
+        # With all three named, nothing is asked of the descriptor, which could fail and lose it.
+        kind = (sock.family, sock.type, sock.proto)
+        return cls(socket.socket(*kind, fileno=sock.detach()))
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         size = max_bytes or 65536

@@ -2,8 +2,10 @@
 
 import os
 import random
+import resource
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -245,6 +247,44 @@ async def test_of_too_many_connections_to_one_peer_the_oldest_goes() -> None:
         await until(lambda: len(a.host._connections[b.id]) == 2)
         assert b.host.counters["surplus_connections"] == 1
         assert b.host.is_connected(a.id)
+
+
+# -- descriptors
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let the process open nothing more."""
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+async def test_a_host_without_descriptors_carries_on_and_takes_in_later_who_came() -> None:
+    async with world() as w:
+        a, b = await w.node(HostParams()), await w.node(HostParams())
+        b.host.set_handler("/echo", echo)
+        await a.host.connect(b.address)
+        stream = await a.host.open_stream(b.id, ["/echo"])
+        with trio.socket.socket() as newcomer:
+            with no_descriptors():
+                began = trio.current_time()
+                await newcomer.connect((b.address.host, b.address.port))
+                await until(lambda: b.host.counters.get("failed_accepts", 0) >= 3)
+                # It does not ask all the time.
+                assert trio.current_time() - began > 0.15
+                await stream.send_all(b"still here")
+                assert await stream.receive_exactly(10) == b"still here"
+                with pytest.raises(DialError, match="too many open files"):
+                    await a.host.connect(b.address.with_peer(None))
+                assert b.host._inbound.admission.inbound == 1
+            await until(lambda: b.host._inbound.admission.inbound == 2)
+        assert await a.host.connect(b.address.with_peer(None)) == b.id
 
 
 # -- names
