@@ -61,6 +61,10 @@ class Pair:
         self.counts: list[str] = []
         self._params = params
 
+    async def run_b(self) -> None:
+        self.b = await self.start(1)
+        await self.b.run()
+
     async def start(self, n: int) -> HostConnection:
         early = await secure(self.pipes[n], self.machines[n], 15)
         return HostConnection(
@@ -94,12 +98,7 @@ class Pair:
 async def connected(params: HostParams | None = None) -> AsyncIterator[Pair]:
     pair = Pair(params or HostParams())
     async with trio.open_nursery() as nursery:
-
-        async def start_b() -> None:
-            pair.b = await pair.start(1)
-            nursery.start_soon(pair.b.run)
-
-        nursery.start_soon(start_b)
+        nursery.start_soon(pair.run_b)
         pair.a = await pair.start(0)
         nursery.start_soon(pair.a.run)
         await trio.testing.wait_all_tasks_blocked()
@@ -112,12 +111,7 @@ async def against_raw(params: HostParams | None = None) -> AsyncIterator["Raw"]:
     """Our end `b` against a peer whose every move the test decides."""
     pair = Pair(params or HostParams())
     async with trio.open_nursery() as nursery:
-
-        async def start_b() -> None:
-            pair.b = await pair.start(1)
-            nursery.start_soon(pair.b.run)
-
-        nursery.start_soon(start_b)
+        nursery.start_soon(pair.run_b)
         await secure(pair.pipes[0], pair.machines[0], 15)
         await trio.testing.wait_all_tasks_blocked()
         yield Raw(pair)

@@ -2,8 +2,9 @@
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
@@ -86,6 +87,30 @@ async def world() -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         yield World(nursery)
         nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def mute_address(peer: PeerId | None = None) -> Iterator[Address]:
+    """Where connections are accepted, and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        yield Address("ip4", "127.0.0.1", mute.getsockname()[1], peer)
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one name, which leads to this machine."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+
+    async def getaddrinfo(
+        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        if host != self._name:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, type, 6, "", ("127.0.0.1", int(port)))]
+
+    async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
+        raise NotImplementedError
 
 
 async def echo(stream: Stream) -> None:

@@ -6,7 +6,6 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
 import trio
@@ -15,7 +14,7 @@ import trio.testing
 from pubsub.errors import ClosedError, DialError, LocalError, ParamError, RemoteError, StreamError
 from pubsub.host import Host, HostParams, Stream
 from pubsub.identity import Address, PrivateKey, parse_address
-from tests.io.hosts import ANY_PORT, echo, until, world
+from tests.io.hosts import ANY_PORT, Resolver, echo, mute_address, until, world
 
 # -- connecting
 
@@ -113,13 +112,11 @@ async def test_who_wants_a_peer_that_is_being_dialled_joins_the_dial() -> None:
 async def test_who_joins_a_dial_has_its_own_addresses_tried_at_once() -> None:
     async with world() as w:
         a, b = await w.node(HostParams()), await w.node()
-        with socket.create_server(("127.0.0.1", 0)) as mute:
-            nowhere = Address("ip4", "127.0.0.1", mute.getsockname()[1], b.id)
-            with trio.fail_after(5):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(a.host.connect, nowhere)
-                    await trio.testing.wait_all_tasks_blocked()
-                    assert await a.host.connect(b.address) == b.id
+        with mute_address(b.id) as nowhere, trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(a.host.connect, nowhere)
+                await trio.testing.wait_all_tasks_blocked()
+                assert await a.host.connect(b.address) == b.id
         assert len(a.host._connections[b.id]) == 1
 
 
@@ -191,8 +188,7 @@ async def test_addresses_must_be_of_one_peer() -> None:
 async def test_a_listener_that_says_nothing_is_given_up() -> None:
     async with world() as w:
         a, b = await w.node(), await w.node()
-        with socket.create_server(("127.0.0.1", 0)) as mute:
-            address = Address("ip4", "127.0.0.1", mute.getsockname()[1], b.id)
+        with mute_address(b.id) as address:
             with pytest.raises(DialError, match=r"silent for 0\.2 s while negotiating security"):
                 await a.host.connect(address)
             with pytest.raises(DialError, match=r"could not connect within 0\.01 s: /ip4/"):
@@ -290,21 +286,9 @@ async def test_a_host_without_descriptors_carries_on_and_takes_in_later_who_came
 # -- names
 
 
-class Resolver(trio.abc.HostnameResolver):
-    async def getaddrinfo(
-        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
-    ) -> Any:
-        if host != b"node.example":
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, type, 6, "", ("127.0.0.1", int(port)))]
-
-    async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
-        raise NotImplementedError
-
-
 @pytest.mark.parametrize("family", ["dns", "dns4"])
 async def test_names_are_resolved(family: str) -> None:
-    trio.socket.set_custom_hostname_resolver(Resolver())
+    trio.socket.set_custom_hostname_resolver(Resolver("node.example"))
     async with world() as w:
         a, b = await w.node(), await w.node()
         named = Address(family, "node.example", b.address.port, b.id)
@@ -313,7 +297,7 @@ async def test_names_are_resolved(family: str) -> None:
 
 
 async def test_a_name_that_is_not_known_is_named_in_the_error() -> None:
-    trio.socket.set_custom_hostname_resolver(Resolver())
+    trio.socket.set_custom_hostname_resolver(Resolver("node.example"))
     async with world() as w:
         a = await w.node()
         with pytest.raises(

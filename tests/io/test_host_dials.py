@@ -1,15 +1,12 @@
 """Dials that nobody waits for: peers that other peers told us of."""
 
-import socket
-from typing import Any
-
 import pytest
 import trio
 
 from pubsub.errors import ClosedError
 from pubsub.host import Host, HostParams
 from pubsub.identity import Address, PrivateKey
-from tests.io.hosts import Node, until, world
+from tests.io.hosts import Node, Resolver, mute_address, until, world
 
 FAR = Address("ip4", "203.0.113.7", 4001)
 
@@ -73,18 +70,8 @@ async def test_of_an_unknown_source_the_farthest_peer_is_assumed() -> None:
         assert a.host.is_connected(b.id)
 
 
-class Resolver(trio.abc.HostnameResolver):
-    async def getaddrinfo(
-        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
-    ) -> Any:
-        return [(socket.AF_INET, type, 6, "", ("127.0.0.1", int(port)))]
-
-    async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
-        raise NotImplementedError
-
-
 async def test_a_name_does_not_lead_around_that() -> None:
-    trio.socket.set_custom_hostname_resolver(Resolver())
+    trio.socket.set_custom_hostname_resolver(Resolver("innocent.example"))
     async with world() as w:
         a, b = await w.node(), await w.node()
         a.host.dial_later(b.id, [Address("dns4", "innocent.example", b.address.port)])
@@ -120,8 +107,7 @@ async def test_who_waits_for_a_peer_does_not_wait_for_the_addresses_of_a_strange
     async with world() as w:
         params = HostParams(dial_private=True, background_dial_timeout=0.1)
         a, b = await w.node(params), await w.node()
-        with socket.create_server(("127.0.0.1", 0)) as mute:
-            nowhere = Address("ip4", "127.0.0.1", mute.getsockname()[1])
+        with mute_address() as nowhere:
             assert a.host.dial_later(b.id, [nowhere])
             await trio.lowlevel.checkpoint()
             with trio.fail_after(5):
