@@ -141,6 +141,10 @@ class Host:
     def add_listener(self, listener: HostListener) -> None:
         self._connections.listeners.append(listener)
 
+    def remove_listener(self, listener: HostListener) -> None:
+        """Tell `listener` no more; it must have been added."""
+        self._connections.listeners.remove(listener)
+
     async def listen(self, addresses: Sequence[Address]) -> list[Address]:
         """Accept connections on these addresses; return what was bound, ports filled in.
 
@@ -361,7 +365,7 @@ class Host:
         # Who signs for addresses need not be asked for others; go does the same.
         if identity.record is None or not self.peer_store.add_record(identity.record):
             self.peer_store.add_addresses(peer, identity.addresses)
-        for listener in self._connections.listeners:
+        for listener in tuple(self._connections.listeners):
             listener.peer_identified(peer, identity.protocols)
 
     # -- what is told

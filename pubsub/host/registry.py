@@ -85,7 +85,7 @@ class Registry(Mapping[PeerId, list[HostConnection]]):
             self._count("surplus_connections")
             connections[0].close("too many connections to one peer")
         if len(connections) == 1:
-            for listener in self.listeners:
+            for listener in tuple(self.listeners):
                 listener.peer_connected(peer, connection)
 
     def leave(self, connection: HostConnection) -> None:
@@ -99,5 +99,5 @@ class Registry(Mapping[PeerId, list[HostConnection]]):
             record = self._peer_store.get(peer)
             if record is not None:
                 record.connected = False
-            for listener in self.listeners:
+            for listener in tuple(self.listeners):
                 listener.peer_disconnected(peer)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from pubsub.discovery.bootstrap import OnFailure, keep_connected
+from pubsub.discovery.bootstrap import keep_connected
+from pubsub.discovery.keep import OnFailure
 from pubsub.errors import ParamError, RemoteError
 from pubsub.host.host import Host
 from pubsub.host.signed_record import SignedRecord

@@ -53,6 +53,9 @@ class FakeHost:
     def add_listener(self, listener: object) -> None:
         pass
 
+    def remove_listener(self, listener: object) -> None:
+        pass
+
 
 class FakeNode:
     """What the shells use of a node, with everything in the test's hands."""
