@@ -232,14 +232,20 @@ class Host:
     # -- what peers are worth
 
     def tag(self, peer: PeerId, name: str, value: float) -> None:
-        """Set what `name` adds to the peer's value; 0 takes it away, and so does its leaving.
+        """Set what `name` adds to the value of a connected peer; 0 takes it away.
 
         When there are too many connections, the peers of the lowest value are disconnected.
+        A peer's tags end with its last connection, and of one that is not connected nothing
+        is kept; `protect` has neither of these bounds.
         """
-        self._worth.tag(peer, name, value)
+        if peer in self._connections:
+            self._worth.tag(peer, name, value)
 
     def protect(self, peer: PeerId, tag: str) -> None:
-        """Disconnect the peer last, until `unprotect` is called for each `tag`."""
+        """Disconnect the peer last, until `unprotect` is called for each `tag`.
+
+        May be said at any time, and holds for all connections to come.
+        """
         self._worth.protect(peer, tag)
 
     def unprotect(self, peer: PeerId, tag: str) -> bool:

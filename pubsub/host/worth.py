@@ -24,7 +24,7 @@ class Worth:
         self._protections: dict[PeerId, dict[str, None]] = {}
 
     def tag(self, peer: PeerId, name: str, value: float) -> None:
-        """Set what `name` adds to the peer's value; 0 takes it away."""
+        """Set what `name` adds to the peer's value until it leaves; 0 takes it away."""
         # NaN, the sum of two infinities, would make the order of trimming a matter of chance.
         if not math.isfinite(value):
             raise ParamError(f"the value of {name!r} must be a finite number, not {value}")
