@@ -6,6 +6,11 @@
 A denial wins over a permission. Where there is an allow-list, who is not on it is denied; one
 of peers and one of networks must both be met. A change takes effect at once, also on
 connections that exist.
+
+For those who know go-libp2p-pubsub: `deny` is its `BlacklistPeer` with a `MapBlacklist`, `ban` with
+a `TimeCachedBlacklist`. There a blacklisted peer keeps its connection and is left out of pubsub,
+and messages that it wrote are dropped even when others pass them on; here it also loses its
+connection, as with a connection gater, and `denied_peers` names those whose messages to drop.
 """
 
 from __future__ import annotations
@@ -31,7 +36,11 @@ class DeniedError(DialError):
 
 
 class Gate:
-    """Allow-lists, deny-lists, and bans that end by themselves."""
+    """Allow-lists, deny-lists, and bans that end by themselves.
+
+    Make one anywhere, before trio runs too; only bans need the clock, which is trio's by default.
+    Several hosts may share a gate.
+    """
 
     def __init__(
         self,
@@ -77,6 +86,17 @@ class Gate:
             return False
         return self._allowed_networks is None or address in self._allowed_networks
 
+    def denied_peers(self) -> list[PeerId]:
+        """The peers on the deny-list or banned now, whether there is an allow-list or not."""
+        return list({**self._denied_peers, **self.banned()})
+
+    def banned(self) -> dict[PeerId, float]:
+        """The peers that are banned now, and for how many seconds still."""
+        if not self._bans:
+            return {}
+        now = self._clock()
+        return {peer: until - now for peer, until in self._bans.items() if until > now}
+
     # -- changing
 
     def deny(self, target: Target) -> None:
@@ -101,6 +121,7 @@ class Gate:
             self._denied_networks.discard(target)
             if self._allowed_networks is not None:
                 self._allowed_networks.add(target)
+        self._changed()
 
     def forget(self, target: Target) -> None:
         """Take a peer or network off both lists; a peer's ban ends, too.
@@ -139,21 +160,16 @@ class Gate:
             del self._bans[min(self._bans, key=self._bans.__getitem__)]
         self._changed()
 
-    def denied_peers(self) -> list[PeerId]:
-        """The peers on the deny-list, and those that are banned now."""
-        return list({**self._denied_peers, **dict.fromkeys(self.banned())})
-
-    def banned(self) -> dict[PeerId, float]:
-        """The peers that are banned now, and for how many seconds still."""
-        now = self._clock()
-        return {peer: until - now for peer, until in self._bans.items() if until > now}
-
     def watch(self, callback: Callable[[], None]) -> None:
-        """Call back after each change by which somebody may be denied."""
+        """Call back after each change, but not when a ban ends by itself."""
         self._watchers.append(callback)
 
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        """Call back no more."""
+        self._watchers.remove(callback)
+
     def _changed(self) -> None:
-        for callback in self._watchers:
+        for callback in tuple(self._watchers):
             callback()
 
 

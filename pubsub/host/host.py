@@ -98,7 +98,6 @@ class Host:
         self._inbound: Inbound | None = None
         self._outbound: Outbound | None = None
         "Both made by `run`."
-        self.gate.watch(self._enforce_gate)
 
     def __repr__(self) -> str:
         return f"<Host {self.peer_id!r}: {len(self._connections)} peers>"
@@ -260,6 +259,7 @@ class Host:
             raise LocalError("a host runs only once: make another one")
         self._inbound = inbound = self._make_inbound()
         self._outbound = self._make_outbound()
+        self.gate.watch(self._enforce_gate)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -269,6 +269,7 @@ class Host:
                 await trio.sleep_forever()
         finally:
             self._nursery = None
+            self.gate.unwatch(self._enforce_gate)
             inbound.close()
 
     def _running(self) -> tuple[trio.Nursery, Inbound, Outbound]:

@@ -76,6 +76,33 @@ async def test_we_do_not_dial_whom_we_deny() -> None:
         assert await a.host.connect(b.address) == b.id
 
 
+async def test_hosts_may_share_a_gate_that_outlives_them() -> None:
+    gate = Gate()
+    async with world() as w:
+        a = await w.node()
+        b, c = await w.node(gate=gate), await w.node(gate=gate)
+        for number, node in enumerate((b, c), 1):
+            await a.host.connect(node.address)
+            await node.log.seen("connected")
+            await a.log.seen("identified", number)
+        gate.deny(a.id)
+        for node in (b, c):
+            await node.log.seen("disconnected")
+    assert gate._watchers == []
+
+
+async def test_a_ban_before_the_host_runs_holds() -> None:
+    gate = Gate(clock=lambda: 0.0)
+    async with world() as w:
+        a = await w.node()
+        gate.ban(a.id, 60)
+        b = await w.node(gate=gate)
+        await a.host.connect(b.address)
+        await a.log.seen("disconnected")
+        assert b.log.notes == []
+        assert gate.denied_peers() == [a.id]
+
+
 @pytest.mark.parametrize("target", ["peer", "network", "ban"])
 async def test_who_is_denied_while_connected_is_disconnected(target: str) -> None:
     async with world() as w:

@@ -2,6 +2,8 @@ import math
 from collections.abc import Callable
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from pubsub.errors import ParamError
 from pubsub.host.gate import Gate
@@ -100,7 +102,40 @@ def test_of_too_many_bans_the_one_that_ends_first_does() -> None:
     assert permitted(gate) == [BOB]
 
 
-def test_whoever_watches_is_told_of_what_may_deny_somebody() -> None:
+def test_those_on_the_deny_list_or_banned_are_named_each_once() -> None:
+    clock = Clock()
+    gate = Gate(allow_peers=[ALICE], clock=clock)
+    assert gate.denied_peers() == []
+    gate.ban(CAROL, 10)
+    gate.ban(BOB, 5)
+    gate.deny(BOB)
+    assert gate.denied_peers() == [BOB, CAROL]
+    clock.now += 10
+    assert gate.denied_peers() == [BOB]
+    gate.forget(BOB)
+    assert gate.denied_peers() == []
+
+
+def test_a_gate_serves_before_trio_runs() -> None:
+    gate = Gate(deny_peers=[ALICE])
+    gate.deny(FAR)
+    gate.deny(BOB)
+    assert permitted(gate) == [CAROL]
+    assert gate.denied_peers() == [ALICE, BOB]
+    assert gate.banned() == {}
+
+
+async def test_by_default_bans_are_timed_by_trio(autojump_clock: MockClock) -> None:
+    gate = Gate()
+    gate.ban(ALICE, 60)
+    await trio.sleep(59)
+    assert gate.denied_peers() == [ALICE]
+    await trio.sleep(1)
+    assert gate.denied_peers() == []
+    assert gate.permits_peer(ALICE)
+
+
+def test_whoever_watches_is_told_of_changes() -> None:
     told: list[str] = []
     gate = Gate(clock=Clock())
     gate.watch(lambda: told.append("changed"))
@@ -110,9 +145,24 @@ def test_whoever_watches_is_told_of_what_may_deny_somebody() -> None:
     gate.forget(ALICE)
     gate.allow_only_peers([ALICE])
     gate.allow_only_networks([NEAR])
-    assert len(told) == 6
     gate.allow(BOB)
-    assert len(told) == 6
+    gate.allow(NEAR)
+    assert len(told) == 8
+
+
+def test_who_watches_no_more_is_told_nothing() -> None:
+    told: list[str] = []
+    gate = Gate()
+
+    def once() -> None:
+        told.append("once")
+        gate.unwatch(once)
+
+    gate.watch(once)
+    gate.watch(lambda: told.append("always"))
+    gate.deny(ALICE)
+    gate.deny(BOB)
+    assert told == ["once", "always", "always"]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan])
