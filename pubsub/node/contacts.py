@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from pubsub.discovery.bootstrap import keep_connected
-from pubsub.discovery.keep import OnFailure
+from pubsub.discovery.keep import OnFailure, keep_peer
 from pubsub.errors import ParamError, RemoteError
 from pubsub.host.host import Host
 from pubsub.host.signed_record import SignedRecord
@@ -64,7 +63,7 @@ class Contacts:
         if before is not None:
             before.cancel()
         scope = self._direct[peer] = trio.CancelScope()
-        self._nursery.start_soon(self._keep, scope, known)
+        self._nursery.start_soon(self._keep, scope, peer, known)
         return peer
 
     def remove_direct(self, peer: PeerId) -> None:
@@ -76,10 +75,10 @@ class Contacts:
         self._host.unprotect(peer, DIRECT)
         self._feed(SetDirect(peer, False))
 
-    async def _keep(self, scope: trio.CancelScope, addresses: list[Address]) -> None:
+    async def _keep(self, scope: trio.CancelScope, peer: PeerId, addresses: list[Address]) -> None:
         rng = random.Random(os.urandom(16))
         with scope:
-            await keep_connected(self._host, addresses, rng=rng, on_failure=self._on_failure)
+            await keep_peer(self._host, peer, addresses, rng=rng, on_failure=self._on_failure)
 
     # What the router asks for
 

@@ -116,6 +116,7 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        self.host.gate.unwatch(self._bar_denied)
         self.readers.close()
         self.publisher.wake()
 

@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+import pubsub
 from pubsub.errors import DialError
 from pubsub.host import DeniedError, Gate
 from tests.io.hosts import echo, until, world
@@ -88,6 +89,13 @@ async def test_hosts_may_share_a_gate_that_outlives_them() -> None:
         gate.deny(a.id)
         for node in (b, c):
             await node.log.seen("disconnected")
+    assert gate._watchers == []
+
+
+async def test_a_gate_that_outlives_its_node_may_be_changed_without_trio() -> None:
+    gate = Gate()
+    async with pubsub.open_node(gate=gate) as node:
+        gate.deny(node.peer_id)
     assert gate._watchers == []
 
 
