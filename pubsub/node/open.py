@@ -118,6 +118,7 @@ async def _running(
                 if plan.listen:
                     await host.listen(plan.listen)
                 nursery.start_soon(engine.beat)
+                nursery.start_soon(engine.peering.watch_frames)
                 for group in grouped_by_peer(plan.direct):
                     node.add_direct_peer(*group)
                 _discover(node, nursery, plan)

@@ -65,7 +65,6 @@ class Peering:
         self._opening: dict[PeerId, trio.CancelScope] = {}
         self._frame_limit = limit = max(MIN_FRAME_LIMIT, router.max_message_size + FRAME_SLACK)
         self._frames = FrameReaders[Stream](limit, max(FRAME_BUDGET, 4 * limit))
-        nursery.start_soon(self._watch_frames)
         for protocol in PROTOCOLS:
             host.set_handler(protocol, self._on_inbound)
         host.add_listener(self)
@@ -203,7 +202,7 @@ class Peering:
             self._frames.close(greediest)
             self.expel(greediest.peer, "peers hold too much memory with unfinished frames")
 
-    async def _watch_frames(self) -> None:
+    async def watch_frames(self) -> None:
         while True:
             await trio.sleep(FRAME_CHECK)
             for stream in self._frames.stalled(trio.current_time()):
