@@ -17,8 +17,8 @@ from typing import TypeAlias
 from google.protobuf.message import DecodeError
 
 from pubsub.errors import RemoteError
-from pubsub.identity.keys import PrivateKey, PublicKey, cached_public_key
-from pubsub.identity.peer_id import PeerId, peer_id_from_bytes, peer_id_of
+from pubsub.identity.keys import MAX_KEY_BYTES, PrivateKey, PublicKey, cached_public_key
+from pubsub.identity.peer_id import MAX_INLINE_KEY, PeerId, peer_id_from_bytes, peer_id_of
 from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.params import Signing
 from pubsub.pb import rpc_pb2
@@ -26,6 +26,10 @@ from pubsub.wire.varint import decode_varint, encode_varint
 
 SIGN_PREFIX = b"libp2p-pubsub:"
 SEQNO_BYTES = 8
+MAX_PEER_ID = 2 + MAX_INLINE_KEY
+"Bytes of the longest id that is one."
+NO_KEY = b""
+"What no key is encoded as."
 
 
 @dataclass(slots=True, eq=False)
@@ -162,17 +166,31 @@ def signature_check(parsed: rpc_pb2.Message) -> SignatureCheck | Verdict:
     return SignatureCheck(key, SIGN_PREFIX + parsed.SerializeToString(), signature)
 
 
-@lru_cache(maxsize=4096)
 def author_key(origin: bytes, key: bytes | None) -> PublicKey | Verdict:
     """The key of author `origin`: the attached `key` if it is his, else the one inside his id.
 
     BAD if there is none; ODD if one of the implementations would have found one.
     """
+    # Whatever is too long to be an id or a key stays out of the cache, which
+    # would keep thousands of them, each as long as a message may be.
+    if len(origin) > MAX_PEER_ID:
+        return _no_key_in(origin)
+    if key is not None and len(key) > MAX_KEY_BYTES:
+        key = NO_KEY
+    return _author_key(origin, key)
+
+
+def _no_key_in(origin: bytes) -> Verdict:
+    # go takes keys of any length out of an id.
+    return Verdict.ODD if origin[:1] == b"\0" else Verdict.BAD
+
+
+@lru_cache(maxsize=4096)
+def _author_key(origin: bytes, key: bytes | None) -> PublicKey | Verdict:
     try:
         author = peer_id_from_bytes(origin)
     except RemoteError:
-        # go takes keys of any length out of an id.
-        return Verdict.ODD if origin[:1] == b"\0" else Verdict.BAD
+        return _no_key_in(origin)
     inside = author.public_key
     if key is None:
         if inside is None:

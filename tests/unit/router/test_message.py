@@ -8,11 +8,14 @@ import pytest
 
 from pubsub.errors import RemoteError
 from pubsub.identity import PeerId
+from pubsub.identity.keys import MAX_KEY_BYTES, cached_public_key
 from pubsub.identity.verify import SignatureCheck, Verdict, check
 from pubsub.pb import rpc_pb2
 from pubsub.router.message import (
     Message,
     MessageWriter,
+    _author_key,
+    author_key,
     from_and_seqno,
     parse_message,
     sha256_of_data,
@@ -84,6 +87,21 @@ def test_rubbish_is_blamed_unless_others_read_it() -> None:
         with pytest.raises(RemoteError) as caught:
             parse_message(raw + tail)
         assert caught.value.penalty == penalty, tail
+
+
+def test_no_cache_keeps_what_is_too_long_to_be_an_author_or_a_key() -> None:
+    _author_key.cache_clear()
+    cached_public_key.cache_clear()
+    hashed = b"\x12\x20" + bytes(32)
+    for number in range(50):
+        long = number.to_bytes(2, "big") + bytes(MAX_KEY_BYTES)
+        assert author_key(b"\0" + long, None) is Verdict.ODD
+        assert author_key(b"\1" + long, None) is Verdict.BAD
+        assert author_key(US.id, long) is Verdict.ODD
+        assert author_key(hashed, long) is Verdict.BAD
+    # The two authors, and our key and the one that is none.
+    assert _author_key.cache_info().currsize == 2
+    assert cached_public_key.cache_info().currsize == 2
 
 
 def test_hostile_bytes_raise_only_the_declared_error() -> None:
