@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -70,17 +69,7 @@ class Message:
 
 
 MessageIdFunction: TypeAlias = Callable[[Message], bytes]
-"Given a message without id (`.id` is empty), says what its id is."
-
-
-def from_and_seqno(message: Message) -> bytes:
-    """go's default: author and sequence number. For signed messages only."""
-    return message.origin + message.seqno_bytes
-
-
-def sha256_of_data(message: Message) -> bytes:
-    """The hash of the content: two messages with the same data are the same message."""
-    return sha256(message.data).digest()
+"Given a message without id (`.id` is empty), says what its id is; see `message_ids`."
 
 
 def topic_of(encoded: bytes) -> str:

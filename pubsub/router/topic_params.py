@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pubsub.errors import ParamError
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Overflow, Params, Signing
-from pubsub.router.message import MessageIdFunction, from_and_seqno, sha256_of_data
+from pubsub.router import message_ids
+from pubsub.router.message import MessageIdFunction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class TopicSettings:
         signed = state.params.signing is Signing.STRICT
         if chosen is None and state.params.signing is self.params.signing:
             chosen = self._message_id
-        state.message_id = chosen or (from_and_seqno if signed else sha256_of_data)
+        state.message_id = chosen or (message_ids.go if signed else message_ids.sha256)
 
 
 _OWN = ("message_id", "fanout_only")

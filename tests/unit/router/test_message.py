@@ -16,9 +16,7 @@ from pubsub.router.message import (
     MessageWriter,
     _author_key,
     author_key,
-    from_and_seqno,
     parse_message,
-    sha256_of_data,
     signature_check,
 )
 from tests.fuzz import COUNT, hostile_bytes
@@ -55,12 +53,6 @@ def test_an_anonymous_message_has_data_and_topic_only() -> None:
     (raw,) = rpc_pb2.RPC.FromString(message.encoded).publish
     assert raw == rpc_pb2.Message(data=b"hello", topic="news").SerializeToString()
     assert (message.author, message.seqno) == (None, None)
-
-
-def test_ids() -> None:
-    message, _ = written()
-    assert from_and_seqno(message) == US.id + (7).to_bytes(8, "big")
-    assert sha256_of_data(message).hex().startswith("8855508aade16ec5")
 
 
 def test_the_text_form_shows_no_payload() -> None:

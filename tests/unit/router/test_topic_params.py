@@ -7,7 +7,8 @@ import pytest
 from pubsub.errors import ParamError
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Params, Signing
-from pubsub.router.message import Message, from_and_seqno, sha256_of_data
+from pubsub.router import message_ids
+from pubsub.router.message import Message
 from pubsub.router.topic_params import TopicParams, TopicSettings
 
 
@@ -34,12 +35,12 @@ def test_errors_name_the_topic_and_the_rule() -> None:
 @pytest.mark.parametrize(
     ("node", "of_topic", "expected"),
     [
-        (None, None, from_and_seqno),
-        (None, TopicParams(signing=Signing.NONE), sha256_of_data),
+        (None, None, message_ids.go),
+        (None, TopicParams(signing=Signing.NONE), message_ids.sha256),
         (constant, None, constant),
         (constant, TopicParams(d=7), constant),
         # A function for signed messages may make no sense of anonymous ones.
-        (constant, TopicParams(signing=Signing.NONE), sha256_of_data),
+        (constant, TopicParams(signing=Signing.NONE), message_ids.sha256),
         (None, TopicParams(message_id=constant), constant),
         (None, TopicParams(message_id=constant, signing=Signing.NONE), constant),
     ],
