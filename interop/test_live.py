@@ -13,11 +13,14 @@ import trio
 
 import pubsub
 from interop.peers import ForeignPeer, foreign_peer
+from pubsub.router.message_ids import PRESETS
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 TOPIC = "interop"
 COUNT, SMALLEST, LARGEST = 200, 10, 60 * 1024
+GOSSIPED = 50
+FOLLOWUP = 2.0
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 
 
@@ -75,6 +78,31 @@ def published(peer: ForeignPeer) -> Counter[str]:
 
 def received(peer: ForeignPeer) -> Counter[str]:
     return Counter(event["sha256"] for event in peer.of("message"))
+
+
+@asynccontextmanager
+async def gossiped(
+    command: list[str], preset: str, sign: str
+) -> AsyncIterator[tuple[pubsub.Node, pubsub.Subscription, ForeignPeer, ForeignPeer]]:
+    """Our node, a relay in whose mesh it is not, and an author in the relay's mesh.
+
+    Both of them make message ids in their own way.
+    """
+    params = pubsub.Params(
+        d=0, d_low=0, d_high=0, signing=pubsub.Signing(sign), iwant_followup_time=FOLLOWUP
+    )
+    options = ["--topic", TOPIC, "--sign", sign, "--msg-id", "default"]
+    async with (
+        pubsub.open_node(params=params, message_id=PRESETS[preset]) as node,
+        node.subscribe(TOPIC) as messages,
+        foreign_peer(command, *options) as relay,
+        foreign_peer(command, *options, "--connect", relay.address) as author,
+    ):
+        await node.connect(relay.address)
+        await relay.wait_for(lambda: relay.of("prune", dir="in", peer=str(node.peer_id)), "PRUNE")
+        await relay.wait_for(lambda: relay.of("graft", peer=author.id), "the author in its mesh")
+        await author.wait_for(lambda: author.of("graft"), "the relay in its mesh")
+        yield node, messages, relay, author
 
 
 @pytest.mark.parametrize("direction", ["ours", "theirs"])
@@ -176,3 +204,60 @@ async def test_gossip_reaches_a_node_outside_the_mesh(command: list[str], direct
         assert counters["iwant_sent"] >= len(others)
         assert counters["iwant_answered"] >= len(ours)
         assert node.snapshot()["mesh"][TOPIC] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "preset", "sign"),
+    [
+        ("go", "go", "strict"),
+        ("js", "js", "strict"),
+        ("js", "js", "none"),
+    ],
+    indirect=["command"],
+)
+async def test_gossip_names_messages_as_the_others_do_by_default(
+    command: list[str], preset: str, sign: str
+) -> None:
+    """What they publish and what we publish crosses between us by IHAVE and IWANT alone."""
+    async with gossiped(command, preset, sign) as (node, messages, relay, author):
+        await author.tell(do="publish", count=GOSSIPED, min=10, max=2000, interval_ms=0, seed=7)
+        ours = payloads(2)[:GOSSIPED]
+        for data in ours:
+            assert (await node.publish(TOPIC, data)).peers == ()
+        ids: Counter[str] = Counter()
+        with trio.fail_after(30):
+            while len(ids) < GOSSIPED:
+                ids[(await messages.receive()).id.hex()] += 1
+        await relay.wait_for(lambda: len(received(relay)) >= 2 * GOSSIPED, "all messages")
+        # Long enough for a promise under another name to be seen to be broken.
+        await trio.sleep(FOLLOWUP + 2)
+        assert ids == Counter(event["id"] for event in author.of("published"))
+        assert received(relay) == published(author) + Counter(map(digest, ours))
+        snapshot = node.snapshot()
+        assert snapshot["counters"]["iwant_sent"] == GOSSIPED
+        assert snapshot["counters"]["iwant_answered"] == GOSSIPED
+        assert not {"broken_promises", "duplicate", "iwant_unknown"} & snapshot["counters"].keys()
+        assert snapshot["drops"].keys() <= {"graft_refused"}
+
+
+@pytest.mark.parametrize("command", ["js"], indirect=True)
+async def test_gossip_under_other_names_is_promises_broken(command: list[str]) -> None:
+    async with gossiped(command, "go", "strict") as (node, _, _, author):
+        await author.tell(do="publish", count=1, min=10, max=10, interval_ms=0, seed=7)
+        await until(lambda: node.snapshot()["counters"].get("broken_promises"))
+
+
+@pytest.mark.parametrize("command", ["js"], indirect=True)
+async def test_an_author_with_an_rsa_key(command: list[str]) -> None:
+    """His id does not hold his key, which comes with each message."""
+    async with (
+        linked(command, "ours", None, "--key", "rsa") as (node, peer),
+        node.subscribe(TOPIC) as messages,
+    ):
+        assert peer.id.startswith("Qm")
+        await until(lambda: node.snapshot()["mesh"][TOPIC] == [peer.id])
+        await peer.wait_for(lambda: peer.of("graft"), "the mesh on its side")
+        await peer.tell(do="publish", count=5, min=10, max=2000, interval_ms=0, seed=7)
+        assert await collect(messages, 5) == published(peer)
+        await node.publish(TOPIC, b"hello")
+        await peer.wait_for(lambda: received(peer) == {digest(b"hello"): 1}, "our message")

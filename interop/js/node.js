@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
@@ -8,18 +8,24 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 
-function messageId (options, msg) {
+function goId (msg) {
   if (msg.type !== 'signed') {
     return createHash('sha256').update(msg.data).digest()
   }
   const seqno = Buffer.alloc(8)
   seqno.writeBigUInt64BE(msg.sequenceNumber)
-  // This library's own choice is the public key, which no other peer's gossip
-  // would name.
-  const from = options.goIds
-    ? msg.from.toMultihash().bytes
-    : publicKeyToProtobuf(msg.from.publicKey ?? msg.key)
-  return Buffer.concat([from, seqno])
+  return Buffer.concat([msg.from.toMultihash().bytes, seqno])
+}
+
+// Fills `ids` with the id of each message, by its data: publish() does not
+// return the id.
+function watchIds (pubsub, ids) {
+  const { msgIdFn } = pubsub
+  pubsub.msgIdFn = async msg => {
+    const id = await msgIdFn(msg)
+    ids.set(msg.data, Buffer.from(id).toString('hex'))
+    return id
+  }
 }
 
 // The address of every peer in a test is the same, which the default scoring
@@ -32,11 +38,10 @@ function scoring (options) {
   }
 }
 
-// `ids` is filled with the id of each message, by its data: publish() does not
-// return the id.
-export function makeNode (options, ids) {
-  return createLibp2p({
+export async function makeNode (options, ids) {
+  const node = await createLibp2p({
     start: false,
+    ...(options.rsa ? { privateKey: await generateKeyPair('RSA', 2048) } : {}),
     addresses: { listen: [options.listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
@@ -51,13 +56,11 @@ export function makeNode (options, ids) {
         allowPublishToZeroTopicPeers: true,
         floodPublish: options.floodPublish,
         globalSignaturePolicy: options.strict ? 'StrictSign' : 'StrictNoSign',
-        msgIdFn: msg => {
-          const id = messageId(options, msg)
-          ids.set(msg.data, Buffer.from(id).toString('hex'))
-          return id
-        },
+        ...(options.goIds ? { msgIdFn: goId } : {}),
         scoreParams: scoring(options)
       })
     }
   })
+  watchIds(node.services.pubsub, ids)
+  return node
 }

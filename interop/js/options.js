@@ -6,6 +6,7 @@ const spec = {
   connect: { type: 'string', multiple: true, default: [] },
   sign: { type: 'string', default: 'strict' },
   'msg-id': { type: 'string', default: 'go' },
+  key: { type: 'string', default: 'ed25519' },
   floodpublish: { type: 'string', default: 'off' },
   score: { type: 'string', default: 'off' },
   // The library has no extensions; taken so that both peers take the same.
@@ -30,6 +31,9 @@ export function parse (args) {
   if (v.sign !== 'strict' && v.sign !== 'none') {
     throw new Error('--sign must be strict or none')
   }
+  if (v.key !== 'ed25519' && v.key !== 'rsa') {
+    throw new Error('--key must be ed25519 or rsa')
+  }
   const d = Number(v.d)
   const dlo = Math.min(Number(v.dlo ?? 4), d)
   return {
@@ -38,6 +42,7 @@ export function parse (args) {
     connect: v.connect,
     strict: v.sign === 'strict',
     goIds: v['msg-id'] === 'go',
+    rsa: v.key === 'rsa',
     floodPublish: v.floodpublish === 'on',
     score: v.score === 'on',
     subscribe: v.subscribe === 'on',
