@@ -33,6 +33,7 @@ GREETINGS = ("hello", "how are you?", "good bye")
 DEADLINE = 15.0
 "Seconds after which the demonstration gives up."
 LOOK_AGAIN = 0.2
+INTERRUPTED = 130
 
 
 class Member:
@@ -213,5 +214,15 @@ async def main() -> int:
     return 0
 
 
+def run() -> int:
+    """The exit status. Ctrl-C ends the demonstration early; errors still show."""
+    status = INTERRUPTED
+    try:
+        status = trio.run(main)
+    except* KeyboardInterrupt:
+        print("\nInterrupted.")
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(trio.run(main))
+    sys.exit(run())

@@ -21,7 +21,7 @@ async def main(known: list[str]) -> None:
             # A message goes to those who are there: wait for somebody first.
             await node.wait_for_peers("weather")
             receipt = await node.publish("weather", b"sunny")
-            print("sent to", len(receipt.peers), "peers", flush=True)
+            print("sent to", *receipt.peers, flush=True)
             async for message in messages:
                 print(message.author, "says", message.data, flush=True)
 

@@ -18,6 +18,8 @@ from pubsub.errors import LocalError
 from pubsub.params import Params
 from pubsub.sim import RAW_PEERS, Latency, Scenario, Uniform, hop_bound, table
 
+INTERRUPTED = 130
+
 
 def seeds(text: str) -> list[int]:
     """`7`, `1,5,9` or `1-20`."""
@@ -105,4 +107,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
