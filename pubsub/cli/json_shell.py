@@ -16,6 +16,7 @@ import trio
 
 from pubsub.cli.line_reader import Line, TooLong
 from pubsub.cli.options import Options, check_topic
+from pubsub.cli.printable import count
 from pubsub.cli.shell import Quit, Shell, Terminal
 from pubsub.errors import LocalError, ParamError
 from pubsub.identity import PeerId, parse_address
@@ -57,7 +58,7 @@ class JsonShell(Shell):
         out = self.terminal.out
         gap = out.lost - self._said_gap
         if gap:
-            message = f"{gap} lines lost here: standard output was not being read"
+            message = f"{count(gap, 'line')} lost here: standard output was not being read"
             if not out.try_write(_line("error", message=message)):
                 out.lost += 1
                 return
@@ -167,7 +168,7 @@ class JsonShell(Shell):
 
         async def dial() -> None:
             try:
-                await self.connect(address)
+                await self.connect(address, source=source)
             finally:
                 self._dials -= 1
 

@@ -170,11 +170,13 @@ class Shell(ABC):
         subscription.close()
         return True
 
-    async def connect(self, address: Address) -> None:
+    async def connect(self, address: Address, *, source: str | None = None) -> None:
+        """Dial, and tell if it fails; `source` names the input that asked for it."""
         try:
             await self.node.connect(address)
         except PubSubError as error:
-            self.on_problem(dial_problem(address, str(error)))
+            problem = dial_problem(address, str(error))
+            self.on_problem(problem if source is None else f"{source}: {problem}")
 
     async def _keep_connected(self) -> None:
         from pubsub.discovery.bootstrap import keep_connected

@@ -51,13 +51,13 @@ def load_key(path: str | os.PathLike[str]) -> PrivateKey:
     except OSError as error:
         raise _unusable("read", path, error) from error
     if not encoded:
-        raise ParamError(f"key file {_shown(path)} is empty")
+        raise _no_key(path, "it is empty")
     if len(encoded) > MAX_FILE_BYTES:
-        raise ParamError(f"key file {_shown(path)} is over {MAX_FILE_BYTES} bytes: not a key")
+        raise _no_key(path, f"it is over {MAX_FILE_BYTES} bytes long")
     try:
         return PrivateKey.from_protobuf(encoded)
     except ParamError as error:
-        raise ParamError(f"key file {_shown(path)} is damaged: {error}") from error
+        raise _no_key(path, str(error)) from error
 
 
 def save_key(path: str | os.PathLike[str], key: PrivateKey) -> None:
@@ -104,6 +104,13 @@ def _create(path: Path, content: bytes) -> None:
 
 def _shown(path: str | os.PathLike[str]) -> str:
     return repr(os.fspath(path))
+
+
+def _no_key(path: str | os.PathLike[str], reason: str) -> ParamError:
+    return ParamError(
+        f"key file {_shown(path)} cannot be used: {reason}; name another, put a good copy in "
+        "its place, or move it away to have a new key made, and with it a new peer id"
+    )
 
 
 def _unusable(verb: str, path: str | os.PathLike[str], error: OSError) -> ParamError:

@@ -16,6 +16,7 @@ from pubsub.errors import ParamError, RemoteError
 from pubsub.identity.peer_id import PeerId, parse_peer_id
 
 MAX_ADDRESS_BYTES = 1024
+MAX_PORT = 65535
 HOST_PROTOCOLS = ("ip4", "ip6", "dns", "dns4", "dns6")
 # A peer chooses the name: a slash would change the address when it is written,
 # a line feed or a colour code what a person reads.
@@ -79,11 +80,17 @@ def parse_address(text: str) -> Address:
         # Old addresses spell the peer's id /ipfs/, which the library has forgotten.
         parts = list(Multiaddr(text.replace("/ipfs/", "/p2p/")).items())
     except LIBRARY_ERRORS as error:
-        raise ParamError(f"bad address {text!r}: {hint}") from error
+        reason = f"ports go to {MAX_PORT}; " if _has_high_port(text) else ""
+        raise ParamError(f"bad address {text!r}: {reason}{hint}") from error
     try:
         return _from_parts([(protocol.name, value) for protocol, value in parts])
     except ValueError as error:
         raise ParamError(f"bad address {text!r}: {error}; {hint}") from error
+
+
+def _has_high_port(text: str) -> bool:
+    port = re.search(r"/tcp/0*([1-9][0-9]{4,})(?:/|$)", text, re.ASCII)
+    return port is not None and (len(port[1]) > 5 or int(port[1]) > MAX_PORT)
 
 
 def address_from_bytes(raw: bytes) -> Address:

@@ -125,12 +125,13 @@ async def test_messages(make_stage) -> None:
         ]
 
 
-async def test_lost_lines_are_told_where_they_are_missing(make_stage) -> None:
+@pytest.mark.parametrize(("lost", "said"), [(1, "1 line"), (3, "3 lines")])
+async def test_lost_lines_are_told_where_they_are_missing(make_stage, lost: int, said: str) -> None:
     stage = make_stage(json=True)
     async with stage.running(JsonShell):
         take(stage)
         stage.out.room = 2
-        for n in range(5):
+        for n in range(2 + lost):
             stage.node.deliver(FakeMessage("A", bytes([n])))
         await wait_all_tasks_blocked()
         assert [event["data"] for event in take(stage)] == ["AA==", "AQ=="]
@@ -139,10 +140,10 @@ async def test_lost_lines_are_told_where_they_are_missing(make_stage) -> None:
         error, message = take(stage)
         assert error == {
             "event": "error",
-            "message": "3 lines lost here: standard output was not being read",
+            "message": f"{said} lost here: standard output was not being read",
         }
         assert message["event"] == "message"
-        assert stage.out.lost == 3
+        assert stage.out.lost == lost
 
 
 # Input
@@ -196,9 +197,26 @@ async def test_connecting(make_stage) -> None:
         (answer,) = await answers(stage, {"do": "connect", "addr": address})
         assert answer == {
             "event": "error",
-            "message": f"cannot connect to {address}: connection refused",
+            "message": f"line 3: cannot connect to {address}: connection refused",
         }
         assert list(map(str, stage.node.dialled)) == [address, address]
+
+
+@pytest.mark.parametrize(
+    ("addr", "said"),
+    [
+        ("/ip4/1.2.3.4/tcp/70000", "line 1: bad address '/ip4/1.2.3.4/tcp/70000': ports go to"),
+        ("nowhere", "line 1: bad address 'nowhere': an address looks like"),
+        (None, 'line 1: "addr" is missing or not a string'),
+    ],
+)
+async def test_an_address_that_is_none(make_stage, addr: str | None, said: str) -> None:
+    stage = make_stage(json=True)
+    async with stage.running(JsonShell):
+        take(stage)
+        (answer,) = await answers(stage, {"do": "connect", "addr": addr})
+        assert answer["message"].startswith(said)
+        assert stage.node.dialled == []
 
 
 async def test_connects_under_way_are_bounded(make_stage) -> None:

@@ -74,7 +74,7 @@ def test_everything_at_once(runs: list[Options], tmp_path: Path) -> None:
         ("-t A --publish-interval soon", "--publish-interval"),
         ("-t A --sign maybe", "'maybe' is not one of 'strict', 'none'"),
         ("-t A --key /", "cannot read key file '/': is a directory"),
-        ("-t A --key /proc/version", "damaged"),
+        ("-t A --key /proc/version", "move it away to have a new key made"),
         ("-t A --key /nowhere/k", "cannot make key file '/nowhere/k'"),
         ("-t A --quiet --verbose", "exclude each other"),
         ("-t A --nonsense", "No such option"),

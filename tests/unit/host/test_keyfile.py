@@ -59,10 +59,10 @@ def test_saving_never_overwrites(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "empty"),
-        (b"\x00" * 5000, "not a key"),
-        (b"hello, this is not a key", "damaged"),
-        (KEY.protobuf[:-1], "damaged"),
+        (b"", "it is empty"),
+        (b"\x00" * 5000, "over 4096 bytes"),
+        (b"hello, this is not a key", "not a libp2p private key"),
+        (KEY.protobuf[:-1], "not a libp2p private key"),
         (KEY.protobuf[:-1] + b"\x00", "does not match"),
         (b"\x08\x00\x12\x02ab", "RSA"),
     ],
@@ -72,8 +72,9 @@ def test_a_damaged_file_is_explained(tmp_path: Path, content: bytes, said: str) 
     path.write_bytes(content)
     with pytest.raises(ParamError) as excinfo:
         load_or_create_key(path)
-    assert said in one_line(excinfo)
-    assert str(path) in str(excinfo.value)
+    assert f"key file {str(path)!r} cannot be used: " in one_line(excinfo)
+    assert said in str(excinfo.value)
+    assert "move it away to have a new key made" in str(excinfo.value)
     assert path.read_bytes() == content
 
 

@@ -92,6 +92,25 @@ def test_what_is_no_tcp_address_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "high"),
+    [
+        ("/ip4/1.2.3.4/tcp/65536", True),
+        ("/ip4/1.2.3.4/tcp/99999", True),
+        ("/ip6/::1/tcp/400100", True),
+        (f"/dns4/example.org/tcp/065536/p2p/{PEER}", True),
+        ("/ip4/1.2.3.4/tcp/" + "9" * 900, True),
+        ("/ip4/1.2.3.4/tcp/4001x", False),
+        ("/ip4/1.2.3.400/tcp/4001", False),
+        ("/ip4/1.2.3.400/tcp/65535", False),
+    ],
+)
+def test_a_port_that_is_too_high_is_told(text: str, high: bool) -> None:
+    with pytest.raises(ParamError) as caught:
+        parse_address(text)
+    assert ("ports go to 65535; " in str(caught.value)) == high
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b"",
