@@ -82,11 +82,11 @@ def received(peer: ForeignPeer) -> Counter[str]:
 
 @asynccontextmanager
 async def gossiped(
-    command: list[str], preset: str, sign: str
+    command: list[str], preset: str, sign: str, *more: str
 ) -> AsyncIterator[tuple[pubsub.Node, pubsub.Subscription, ForeignPeer, ForeignPeer]]:
     """Our node, a relay in whose mesh it is not, and an author in the relay's mesh.
 
-    Both of them make message ids in their own way.
+    Both of them make message ids in their own way; `more` are options of the author.
     """
     params = pubsub.Params(
         d=0, d_low=0, d_high=0, signing=pubsub.Signing(sign), iwant_followup_time=FOLLOWUP
@@ -96,7 +96,7 @@ async def gossiped(
         pubsub.open_node(params=params, message_id=PRESETS[preset]) as node,
         node.subscribe(TOPIC) as messages,
         foreign_peer(command, *options) as relay,
-        foreign_peer(command, *options, "--connect", relay.address) as author,
+        foreign_peer(command, *options, *more, "--connect", relay.address) as author,
     ):
         await node.connect(relay.address)
         await relay.wait_for(lambda: relay.of("prune", dir="in", peer=str(node.peer_id)), "PRUNE")
@@ -207,19 +207,20 @@ async def test_gossip_reaches_a_node_outside_the_mesh(command: list[str], direct
 
 
 @pytest.mark.parametrize(
-    ("command", "preset", "sign"),
+    ("command", "preset", "sign", "more"),
     [
-        ("go", "go", "strict"),
-        ("js", "js", "strict"),
-        ("js", "js", "none"),
+        ("go", "go", "strict", ()),
+        ("js", "js", "strict", ()),
+        ("js", "js", "strict", ("--key", "rsa")),
+        ("js", "js", "none", ()),
     ],
     indirect=["command"],
 )
 async def test_gossip_names_messages_as_the_others_do_by_default(
-    command: list[str], preset: str, sign: str
+    command: list[str], preset: str, sign: str, more: tuple[str, ...]
 ) -> None:
     """What they publish and what we publish crosses between us by IHAVE and IWANT alone."""
-    async with gossiped(command, preset, sign) as (node, messages, relay, author):
+    async with gossiped(command, preset, sign, *more) as (node, messages, relay, author):
         await author.tell(do="publish", count=GOSSIPED, min=10, max=2000, interval_ms=0, seed=7)
         ours = payloads(2)[:GOSSIPED]
         for data in ours:

@@ -26,8 +26,8 @@ MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
 MAX_ASKED = 200_000
 "Ids asked for and not yet come, over all peers (ours)."
 
-MAX_ID_BYTES = 256
-"Longer message ids are passed over (ours; go's are 46 bytes)."
+MAX_ID_BYTES = 576
+"Longer message ids are passed over (ours; go's are 46 bytes, js's up to 563 for RSA-4096)."
 MAX_ASKERS = 3
 "Peers asked for one message at a time (ours)."
 NOBODY: Mapping[PeerId, float] = MappingProxyType({})

@@ -54,6 +54,9 @@ class Message:
     encoded: bytes = b""
     "The whole message as a field of an RPC, ready to be queued."
 
+    key_bytes: bytes = b""
+    "The `key` field as it came, for authors whose id does not contain their key; else empty."
+
     @property
     def author(self) -> PeerId | None:
         """Who signed it, or None for an anonymous message."""

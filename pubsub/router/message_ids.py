@@ -84,15 +84,13 @@ def nim(message: Message) -> bytes:
 def js(message: Message) -> bytes:
     """The author's public key as protobuf, then the sequence number; anonymous: as `sha256`.
 
-    The key is taken out of the author's id. Ids of RSA and ECDSA keys do not
-    contain it: there js takes the key attached to the message, and this function
-    falls back to `go`. Ids are still unique, but gossip about such an author's
-    messages is of no use; it breaks no promises for RSA, whose ids in js are
-    longer than any that the router asks for.
+    The key is the one inside the author's id or, for RSA and ECDSA, which do not
+    fit there, the one attached to the message. As `go` if neither is his key;
+    nobody accepts such a message.
     """
     if not message.origin:
         return sha256(message)
-    key = author_key(message.origin, None)
+    key = author_key(message.origin, message.key_bytes or None)
     if isinstance(key, PublicKey):
         return key.protobuf + message.seqno_bytes
     return go(message)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pubsub.errors import RemoteError
 from pubsub.identity.keys import KeyType
+from pubsub.identity.peer_id import SHA2_256
 from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Signing
@@ -26,6 +27,8 @@ from pubsub.router.peer import Peer
 from pubsub.score import Rejection
 from pubsub.wire.rpc import decode_rpc, publish_field
 
+HASHED = bytes((SHA2_256,))
+"How the id of an author begins whose key is not in it."
 MESSAGE_SLACK = 8 * 1024
 "Bytes of a message beside its data: topic, author, signature, key (ours)."
 MAX_SLOW_CHECKS = 64
@@ -153,6 +156,8 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         return
     parsed, topic, data = found
     message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
+    if message.origin[:1] == HASHED:
+        message.key_bytes = parsed.key
     signed = topic.params.signing is Signing.STRICT
     wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
     if wrong is not None:

@@ -74,8 +74,16 @@ def test_js() -> None:
     assert message_ids.js(message()) == hashlib.sha256(b"hello").digest()
 
 
-def test_js_falls_back_where_the_id_holds_no_key() -> None:
-    assert message_ids.js(message(HASHED, number(7))) == HASHED + number(7)
+def test_js_takes_the_attached_key_where_the_id_holds_none() -> None:
+    key = PublicKey(KeyType.RSA, bytes(range(256)))
+    author = peer_id_of(key)
+    assert author[:1] == b"\x12"
+    whole = message(author, number(7))
+    whole.key_bytes = key.protobuf
+    assert message_ids.js(whole) == b"\x08\x00\x12\x80\x02" + key.data + number(7)
+    for attached in (b"", b"rubbish", A.key.public_key.protobuf, bytes(1 << 20)):
+        whole.key_bytes = attached
+        assert message_ids.js(whole) == author + number(7)
 
 
 def test_sha256() -> None:

@@ -15,6 +15,7 @@ from pubsub.identity import PublicKey, peer_id_of
 from pubsub.identity.keys import KeyType
 from pubsub.params import Params, Signing
 from pubsub.pb import rpc_pb2
+from pubsub.router import message_ids
 from pubsub.router.events import Subscribe
 from pubsub.router.message import SIGN_PREFIX
 from tests.unit.router.dialogue import A, B, C, Dialogue, signed
@@ -163,6 +164,20 @@ def test_authors_with_other_keys(make: Callable[[], Any], inline: bool) -> None:
     assert judged(message.SerializeToString()) == ("bad_signature", 5)
     message.key = C_KEY
     assert judged(message.SerializeToString()) == ("bad_signature", 5)
+
+
+@pytest.mark.parametrize("make", [rsa_author, secp256k1_author], ids=["rsa", "secp256k1"])
+def test_ids_as_js_makes_them_hold_the_key_wherever_it_is(make: Callable[[], Any]) -> None:
+    public, sign = make()
+    message = rpc_pb2.Message(
+        author=peer_id_of(public), data=b"hello", seqno=bytes(8), topic="news"
+    )
+    message.signature = sign(SIGN_PREFIX + message.SerializeToString())
+    message.key = public.protobuf
+    dialogue = Dialogue(message_id=message_ids.js)
+    dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"))
+    dialogue >> A.sends(message.SerializeToString()) << DELIVERED
+    assert dialogue.delivered[0].id == public.protobuf + bytes(8)
 
 
 def test_a_peer_that_sends_nothing_but_forgeries_is_sent_away() -> None:
