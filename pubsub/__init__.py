@@ -53,8 +53,14 @@ if TYPE_CHECKING:
     from pubsub.params import Params as Params
     from pubsub.params import Signing as Signing
     from pubsub.router.events import Validation as Validation
+    from pubsub.router.filters import all_of as all_of
+    from pubsub.router.filters import allow_pattern as allow_pattern
+    from pubsub.router.filters import allow_topics as allow_topics
+    from pubsub.router.filters import any_of as any_of
     from pubsub.router.message import Message as Message
+    from pubsub.router.message_ids import message_id_function as message_id_function
     from pubsub.router.scoring import Scoring as Scoring
+    from pubsub.router.seqno import SeqnoValidator as SeqnoValidator
     from pubsub.router.topic_params import TopicParams as TopicParams
     from pubsub.score.gater import GaterParams as GaterParams
     from pubsub.score.params import ScoreParams as ScoreParams
@@ -85,8 +91,11 @@ _HOME = {
     "pubsub.node.subscription": ("EventStream", "Relay", "Subscription"),
     "pubsub.params": ("Overflow", "Params", "Signing"),
     "pubsub.router.events": ("Validation",),
+    "pubsub.router.filters": ("all_of", "allow_pattern", "allow_topics", "any_of"),
     "pubsub.router.message": ("Message",),
+    "pubsub.router.message_ids": ("message_id_function",),
     "pubsub.router.scoring": ("Scoring",),
+    "pubsub.router.seqno": ("SeqnoValidator",),
     "pubsub.router.topic_params": ("TopicParams",),
     "pubsub.score.gater": ("GaterParams",),
     "pubsub.score.params": ("ScoreParams", "ScoreThresholds", "TopicScoreParams"),
@@ -100,8 +109,9 @@ __all__ = [
     "MessagesLost", "Node", "NotEnoughPeersError", "Overflow", "ParamError", "Params", "PeerId",
     "PeerJoined", "PeerLeft", "PrivateKey", "Pruned", "PubSubError", "PublicKey", "Published",
     "Receipt", "Relay", "RemoteError", "ScoreParams", "ScoreReport", "ScoreThresholds", "Scoring",
-    "Signing", "StreamError", "Subscription", "TopicParams", "TopicScoreParams", "Validation",
-    "load_or_create_key", "open_node", "parse_address", "parse_peer_id",
+    "SeqnoValidator", "Signing", "StreamError", "Subscription", "TopicParams", "TopicScoreParams",
+    "Validation", "all_of", "allow_pattern", "allow_topics", "any_of", "load_or_create_key",
+    "message_id_function", "open_node", "parse_address", "parse_peer_id",
 ]  # fmt: skip
 
 

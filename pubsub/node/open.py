@@ -22,9 +22,10 @@ from pubsub.node.engine import Engine
 from pubsub.node.failures import Failures
 from pubsub.node.node import Node
 from pubsub.node.validation import Validator
-from pubsub.params import Params
+from pubsub.params import Params, Signing
 from pubsub.router import Router
 from pubsub.router.message import MessageIdFunction
+from pubsub.router.message_ids import message_id_function
 from pubsub.router.policy import Policy
 from pubsub.router.router import NO_TOPICS
 from pubsub.router.scoring import Scoring
@@ -54,7 +55,7 @@ async def open_node(
     key: PrivateKey | None = None,
     params: Params | None = None,
     host_params: HostParams | None = None,
-    message_id: MessageIdFunction | None = None,
+    message_id: MessageIdFunction | str | None = None,
     scoring: Scoring | None = None,
     topics: Mapping[str, TopicParams] = NO_TOPICS,
     validators: Sequence[Validator] = (),
@@ -69,7 +70,8 @@ async def open_node(
     `listen`: addresses such as "/ip4/0.0.0.0/tcp/0"; none means dial only.
     `bootstrap`: peers dialled now and again and again for as long as the node
     lives. `key`: who we are; a new key each time by default. `message_id` must
-    be the same function in the whole network. `scoring`: what behaviour is
+    be the same in the whole network: a function, or the name of an implementation
+    whose default it is (`go`, `rust`, `js`, `nim`, `py`) or `sha256`. `scoring`: what behaviour is
     worth (`Params(scoring=False)` turns it off). `topics`: parameters of single
     topics. `validators`: asked about every message of every topic, before the
     topic's own. `direct`: addresses of direct peers, each with its peer id.
@@ -86,6 +88,10 @@ async def open_node(
         direct=_addresses("direct", direct),
         mdns=mdns,
     )
+    params = params or Params()
+    if isinstance(message_id, str):
+        signed = params.signing is Signing.STRICT
+        message_id = message_id_function(message_id, signed=signed)
     host = Host(key, params=host_params or HostParams(), gate=gate)
     router = Router(
         key,
