@@ -51,7 +51,9 @@ class Params:
 
     d: int = _param(6, "mesh degree aimed at (v1.0 §Parameters, D)")
     d_low: int = _param(4, "below this degree the heartbeat grafts (v1.0 §Parameters, D_low)")
-    d_high: int = _param(12, "above this degree the heartbeat prunes (v1.0 §Parameters, D_high)")
+    d_high: int = _param(
+        12, "at this degree a mesh takes nobody in, and is pruned to d (v1.0 §Parameters, D_high)"
+    )
     d_score: int = _param(
         4, "members kept for their score when a mesh is pruned (v1.1 §Parameters, D_score)"
     )

@@ -1,7 +1,7 @@
 """The heartbeat's rules for one mesh: how many members, how good, and how many that we dialled.
 
 misbehaved    members with a score below zero leave (v1.1 §Peer Scoring)
-degree        below D_low graft up to D; above D_high prune down to D, keeping the
+degree        below D_low graft up to D; at D_high prune down to D, keeping the
               D_score best and D_out that we dialled (v1.0 §Mesh Maintenance, v1.1)
 quota         at least D_out members that we dialled (v1.1 §Outbound Mesh Quotas)
 opportunity   a mesh of poor members takes in better ones (v1.1 §Opportunistic Grafting)
@@ -38,7 +38,9 @@ def degree(
     if size < params.d_low:
         candidates = graft_candidates(topic, now=now, standing=standing)
         return Changes(graft=tuple(sample(candidates, params.d - size, rng)))
-    if size > params.d_high:
+    # At D_high already: a full mesh refuses every GRAFT, so it would never be above,
+    # and whoever filled it first would hold it for good (go and rust prune here too).
+    if size >= params.d_high:
         kept = dict.fromkeys(_kept(topic, params, rng, standing))
         return Changes(prune=tuple(peer for peer in topic.mesh if peer not in kept))
     return Changes()
