@@ -42,8 +42,11 @@ def beat(core: Core, *, now: float) -> None:
             if rules.fanout_expired(topic, topic.params, now=now):
                 topic.fanout.clear()
             else:
+                least = core.thresholds.publish
+                for peer_id in [peer for peer in topic.fanout if core.score(peer) < least]:
+                    del topic.fanout[peer_id]
                 for peer_id in rules.refill_fanout(
-                    topic, topic.params, core.rng, least=core.thresholds.publish, standing=core
+                    topic, topic.params, core.rng, least=least, standing=core
                 ):
                     topic.fanout[peer_id] = None
     _gossip(core)

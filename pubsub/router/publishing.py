@@ -217,23 +217,30 @@ def _send(core: Core, going: Going, peer: Peer, patience: Patience, *, now: floa
 
 
 def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Peer]:
-    """Who gets our message: mesh or fan-out, others while it is short of `want`, floodsub peers."""
-    peers = core.peers
+    """Who gets our message: mesh or fan-out, others while it is short of `want`, floodsub peers.
+
+    Nobody below the publish threshold, not even a member (v1.1 §Score Thresholds).
+    """
+    peers, score, least = core.peers, core.score, core.thresholds.publish
     if topic.subscribed:
         linked: Mapping[PeerId, object] = topic.mesh
     else:
         topic.last_publish = now
         if len(topic.fanout) < topic.params.d and len(topic.peers) > len(topic.fanout):
             for peer_id in rules.refill_fanout(
-                topic, topic.params, core.rng, least=core.thresholds.publish, standing=core
+                topic, topic.params, core.rng, least=least, standing=core
             ):
                 topic.fanout[peer_id] = None
         linked = topic.fanout
-    chosen = [peers[peer_id] for peer_id in linked]
+    chosen = [peers[peer_id] for peer_id in linked if score(peer_id) >= least]
     missing = len(topic.peers) if topic.params.flood_publish else want - len(chosen)
     if missing > 0 and len(topic.peers) > len(chosen):
-        others = other_subscribers(topic, linked, least=core.thresholds.publish, standing=core)
+        others = other_subscribers(topic, linked, least=least, standing=core)
         chosen += [peers[peer_id] for peer_id in sample(others, missing, core.rng)]
     if topic.unmeshed:
-        chosen += [peers[peer_id] for peer_id, meshable in topic.peers.items() if not meshable]
+        chosen += [
+            peers[peer_id]
+            for peer_id, meshable in topic.peers.items()
+            if not meshable and (peers[peer_id].direct or score(peer_id) >= least)
+        ]
     return chosen
