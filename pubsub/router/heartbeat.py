@@ -19,8 +19,9 @@ def beat(core: Core, *, now: float) -> None:
     """One heartbeat (v1.0 §Heartbeat)."""
     core.beats += 1
     if core.scores is not None:
-        _punish_broken_promises(core, now)
         core.scores.refresh(now=now)
+        # After the decay, so that a penalty counts in full until the next heartbeat.
+        _punish_broken_promises(core, now)
     if core.gater is not None:
         core.gater.refresh(now=now)
     for peer in core.peers.values():

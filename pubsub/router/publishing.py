@@ -219,7 +219,8 @@ def _send(core: Core, going: Going, peer: Peer, patience: Patience, *, now: floa
 def _targets(core: Core, topic: TopicState, want: int, *, now: float) -> list[Peer]:
     """Who gets our message: mesh or fan-out, others while it is short of `want`, floodsub peers.
 
-    Nobody below the publish threshold, not even a member (v1.1 §Score Thresholds).
+    Nobody below the publish threshold, not even a member, but for direct peers
+    (v1.1 §Score Thresholds).
     """
     peers, score, least = core.peers, core.score, core.thresholds.publish
     if topic.subscribed:
