@@ -190,6 +190,7 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         return
     if not batch.add(message, check):
         core.drop("slow_keys", peer=peer.id, topic=topic.name, message_id=message_id)
+        _keep_promise(core, message)
 
 
 def _not_signed(message: Message, parsed: rpc_pb2.Message) -> Verdict | None:
@@ -240,10 +241,19 @@ def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now
         topic.stray_now[peer.id] = None
 
 
+def _keep_promise(core: Core, message: Message) -> None:
+    """Note that a peer sent what it told of, though we had no time to look at it."""
+    promised = core.promises.get(message.id)
+    if promised is not None:
+        promised.pop(message.received_from, None)
+
+
 def _verify(core: Core, messages: list[Message], checks: list[SignatureCheck]) -> None:
     room = core.params.verify_pending - core.verify_count
     if len(messages) > room:
         core.drop("verify_queue_full", len(messages) - room)
+        for message in messages[room:]:
+            _keep_promise(core, message)
         del messages[room:], checks[room:]
     if messages:
         batch = core.next_batch
