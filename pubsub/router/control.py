@@ -200,7 +200,8 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
 
 def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None:
     topic = core.topics.get(entry.topic)
-    if topic is None or not topic.subscribed:
+    # Who was in the mesh of a topic that we leave may be leaving it at the same moment.
+    if topic is None or not (topic.subscribed or peer.id in topic.backoff):
         return
     core.counters["prune_received"] += 1
     core.exit_mesh(topic, peer.id, now=now)
@@ -210,5 +211,5 @@ def _on_prune(core: Core, peer: Peer, entry: PrunedTopic, *, now: float) -> None
     topic.set_backoff(
         peer.id, rules.backoff_for(seconds, topic.params, core.rng, now=now, ours=False)
     )
-    if entry.peers:
+    if entry.peers and topic.subscribed:
         px.accept(core, peer, entry.peers)
