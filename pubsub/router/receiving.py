@@ -235,7 +235,7 @@ def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now
     """Note that a peer outside the mesh forwarded another's message without being asked."""
     if (
         message.origin != peer.id
-        and peer.features.gossip
+        and peer.meshable
         and now - peer.asked_at > core.params.iwant_followup_time
     ):
         topic.stray_now[peer.id] = None
