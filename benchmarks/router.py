@@ -1,6 +1,6 @@
 """The router alone, without sockets: µs a message for publishing, receiving and forwarding.
 
-python benchmarks/router.py [--count N] [--sign none|strict] [--profile]
+python benchmarks/router.py [--count N] [--sign none|strict] [--param NAME=VALUE] [--profile]
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TOPIC = "bench"
 BATCH = 64
 
 
-def make(name: str, sign: str) -> Router:
+def make(name: str, params: Params) -> Router:
     return Router(
         PrivateKey(hashlib.sha256(name.encode()).digest()),
-        Params(signing=Signing(sign)),
+        params,
         rng=random.Random(1),
         now=0.0,
         first_seqno=1,
@@ -64,9 +64,9 @@ def link(a: Router, b: Router) -> None:
                 feed(other, RpcReceived(me.id, frames), 0.0)
 
 
-def run(count: int, sign: str, *, subscribed: bool) -> dict[str, float]:
+def run(count: int, params: Params, *, subscribed: bool) -> dict[str, float]:
     """Publish `count` messages from one router through a second to a third."""
-    author, middle, last = (make(name, sign) for name in ("author", "middle", "last"))
+    author, middle, last = (make(name, params) for name in ("author", "middle", "last"))
     for router in (author, middle, last) if subscribed else (middle, last):
         feed(router, Subscribe(TOPIC), 0.0)
     link(author, middle)
@@ -101,16 +101,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--count", type=int, default=64_000)
     parser.add_argument("--sign", choices=["none", "strict"], default="none")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="as scoring=false"
+    )
     parser.add_argument("--profile", action="store_true", help="show where the time goes")
     args = parser.parse_args()
+    settings = dict(text.split("=", 1) for text in args.param)
+    params = Params(signing=Signing(args.sign)).with_texts(settings)
     if args.profile:
         profile = cProfile.Profile()
-        profile.runcall(run, args.count, args.sign, subscribed=True)
+        profile.runcall(run, args.count, params, subscribed=True)
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         return
     for subscribed in (True, False):
         print("author in the mesh" if subscribed else "author publishing by fan-out")
-        for name, cost in run(args.count, args.sign, subscribed=subscribed).items():
+        for name, cost in run(args.count, params, subscribed=subscribed).items():
             print(f"  {name:20} {cost:6.2f} µs a message")
 
 

@@ -36,8 +36,8 @@ class TopicState:
     params: Params = field(default_factory=Params)
     "The node's parameters, with what was set for this topic."
 
-    message_id: Callable[[Any], bytes] | None = None
-    "What makes the ids of its messages."
+    message_id: Callable[[Any], bytes] = bytes
+    "What makes the ids of its messages; set by the router."
 
     fanout_only: bool = False
     "We publish to it and never subscribe."

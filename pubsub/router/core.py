@@ -28,7 +28,7 @@ from pubsub.router.effects import (
     Pruned,
     Writable,
 )
-from pubsub.router.message import Message, MessageIdFunction, message_writers
+from pubsub.router.message import Message, MessageIdFunction, MessageWriter
 from pubsub.router.message_cache import MessageCache
 from pubsub.router.outbox import UNLIMITED, Outbox
 from pubsub.router.peer import Peer
@@ -79,7 +79,8 @@ class Core:
         self.barred: dict[bytes, None] = {}
         "Authors whose messages nobody gets from us, whoever brings them."
         self.settings = TopicSettings(params, message_id, topics)
-        self.writers = message_writers(key, first_seqno)
+        self.writer = MessageWriter(key, first_seqno)
+        self.anonymous_writer = MessageWriter(None, 0)
         self.peers: dict[PeerId, Peer] = {}
         self.frame_limits: dict[PeerId, int] = {}
         self.direct: dict[PeerId, None] = {}

@@ -19,7 +19,6 @@ from pubsub.errors import RemoteError
 from pubsub.identity.keys import MAX_KEY_BYTES, PrivateKey, PublicKey, cached_public_key
 from pubsub.identity.peer_id import MAX_INLINE_KEY, PeerId, peer_id_from_bytes, peer_id_of
 from pubsub.identity.verify import SignatureCheck, Verdict
-from pubsub.params import Signing
 from pubsub.pb import rpc_pb2
 from pubsub.wire.varint import decode_varint, encode_varint
 
@@ -224,11 +223,3 @@ class MessageWriter:
             raw += b"\x2a\x40" + self._key.sign(SIGN_PREFIX + raw)
         field = b"".join((b"\x12", encode_varint(len(raw)), raw))
         return Message(topic, data, b"", us, self.origin, seqno, field)
-
-
-def message_writers(key: PrivateKey, first_seqno: int) -> dict[Signing, MessageWriter]:
-    """A writer for each signing policy."""
-    return {
-        Signing.STRICT: MessageWriter(key, first_seqno),
-        Signing.NONE: MessageWriter(None, 0),
-    }

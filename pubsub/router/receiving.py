@@ -163,7 +163,6 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
     if wrong is not None:
         _refuse(core, message, wrong, "signing_policy", "messages against the signing policy")
         return
-    assert topic.message_id is not None
     message.id = message_id = topic.message_id(message)
     if signed and peer.id not in topic.mesh:
         _note_stray(core, topic, peer, message, now)
