@@ -18,10 +18,11 @@ from pubsub.errors import ParamError, RemoteError
 from pubsub.host.host import Host
 from pubsub.host.signed_record import SignedRecord
 from pubsub.identity import Address, PeerId
-from pubsub.router.effects import Dial, Grafted, Pruned
+from pubsub.router.effects import Dial, Dropped, Grafted, Pruned
 from pubsub.router.events import Event, SetDirect
 
 DIRECT = "pubsub-direct"
+BAD_RECORD = "px_bad_record"
 
 
 class Contacts:
@@ -32,12 +33,15 @@ class Contacts:
         host: Host,
         nursery: trio.Nursery,
         feed: Callable[[Event], object],
+        *,
         on_failure: OnFailure,
+        on_drop: Callable[[Dropped], None],
     ) -> None:
         self._host = host
         self._nursery = nursery
         self._feed = feed
         self._on_failure = on_failure
+        self._on_drop = on_drop
         self._direct: dict[PeerId, trio.CancelScope] = {}
         self.bad_offers = 0
         "Peers offered with a record that is not their own."
@@ -91,17 +95,23 @@ class Contacts:
     def dial(self, effect: Dial) -> None:
         """Dial a peer that another one offered; without a record, at addresses known otherwise."""
         if effect.record:
-            try:
-                signed = SignedRecord.read(effect.record)
-            except RemoteError:
+            signed = _record_of(effect)
+            if signed is None:
                 self.bad_offers += 1
-                return
-            if signed.peer != effect.peer:
-                self.bad_offers += 1
+                self._on_drop(Dropped(BAD_RECORD, 1, effect.source, "", b""))
                 return
             self._host.peer_store.add_record(signed)
         if self._host.peer_store.addresses(effect.peer):
             self._host.dial_later(effect.peer, source=effect.source)
+
+
+def _record_of(offer: Dial) -> SignedRecord | None:
+    """The record that came with an offer, None unless the offered peer made it."""
+    try:
+        signed = SignedRecord.read(offer.record)
+    except RemoteError:
+        return None
+    return signed if signed.peer == offer.peer else None
 
 
 def _tag(topic: str) -> str:

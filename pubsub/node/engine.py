@@ -62,7 +62,13 @@ class Engine:
         self.readers = Readers(self._enter, self._leave, self._trace)
         self.publisher = Publisher(router, self.links, self.feed, self.check_open)
         self.validators = Validators(validators, router, nursery, self.feed)
-        self.contacts = Contacts(host, nursery, self.feed, Failures("direct peer").say)
+        self.contacts = Contacts(
+            host,
+            nursery,
+            self.feed,
+            on_failure=Failures("direct peer").say,
+            on_drop=self.readers.tell_traces,
+        )
         self._barred: list[PeerId] = []
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
             Writable: self._on_writable,
@@ -129,6 +135,7 @@ class Engine:
     def _leave(self, topic: str) -> None:
         if not self.closed:
             self.feed(Unsubscribe(topic))
+            self.validators.leave(topic)
 
     def _trace(self, on: bool) -> None:
         self._perform[Published] = self.readers.tell_traces if on else self._ignore

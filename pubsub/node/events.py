@@ -36,7 +36,10 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class MessagesLost:
-    """A subscription lost messages because its reader is slow; told once a heartbeat."""
+    """A subscription lost messages because its reader is slow.
+
+    Told once a heartbeat, and when the subscription is closed.
+    """
 
     topic: str
 

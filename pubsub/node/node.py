@@ -10,6 +10,7 @@ import trio
 from pubsub.host.gate import Gate
 from pubsub.host.host import Host
 from pubsub.identity import Address, PeerId, parse_address
+from pubsub.node.contacts import BAD_RECORD
 from pubsub.node.engine import Engine
 from pubsub.node.readers import TOO_SLOW
 from pubsub.node.receipt import Receipt
@@ -180,7 +181,7 @@ class Node:
         which the streams are too small: give that to `open_node(topics=…)`.
         """
         self._engine.check_open()
-        if params is not None and params.max_message_size is not None:
+        if isinstance(params, TopicParams) and params.max_message_size is not None:
             self._engine.peering.check_message_size(params.max_message_size)
         self._engine.feed(SetTopic(topic, params))
 
@@ -279,7 +280,7 @@ class Node:
         data["counters"].update({name: count for name, count in counters.items() if count})
         drops = {
             TOO_SLOW: self._engine.readers.lost,
-            "px_bad_record": self._engine.contacts.bad_offers,
+            BAD_RECORD: self._engine.contacts.bad_offers,
         }
         data["drops"].update({name: count for name, count in drops.items() if count})
         return data

@@ -77,7 +77,7 @@ class Publisher:
         deadline = self._deadline(timeout)
         receipts: list[Receipt] = []
         await trio.lowlevel.checkpoint()
-        for turn in self._turns([(topic, _bytes(data)) for topic, data in messages]):
+        for turn in self._turns([_pair(message) for message in messages]):
             size = sum(len(data) for _, data in turn)
             results = self._try(PublishBatch(turn, Patience.WAIT))
             while isinstance(results[-1], MustWait):
@@ -171,6 +171,14 @@ class Publisher:
 def _check_count(name: str, count: int) -> None:
     if not isinstance(count, int) or count < 0:
         raise ParamError(f"{name} must be a whole number of at least 0, not {count!r}")
+
+
+def _pair(message: Pair) -> Pair:
+    try:
+        topic, data = message
+    except (TypeError, ValueError) as error:
+        raise ParamError("each message of a batch is a pair: topic, data") from error
+    return topic, _bytes(data)
 
 
 def _bytes(data: bytes) -> bytes:

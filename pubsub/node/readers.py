@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 
+from pubsub.errors import ParamError
 from pubsub.node.channel import Channel
 from pubsub.node.events import MessagesLost, NodeEvent
 from pubsub.node.subscription import EventStream, Relay, Subscription
@@ -30,7 +33,8 @@ class Readers:
         self._enter = enter
         self._leave = leave
         self._trace = trace
-        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._subscriptions: dict[str, tuple[Subscription, ...]] = {}
+        "Made anew at each change, so that a reader may close one while messages are handed out."
         self._relays: dict[str, list[Relay]] = {}
         self._streams: list[EventStream] = []
         self._traces: list[EventStream] = []
@@ -48,10 +52,12 @@ class Readers:
         where: Callable[[Message], bool] | None,
     ) -> Subscription:
         """A new subscription; raises as the router does if the topic cannot be entered."""
+        if where is not None and not callable(where):
+            raise ParamError(f"where takes a function of a Message, not {where!r:.80}")
         channel = Channel[Message](capacity, overflow)
         self._enter(topic)
         subscription = Subscription(topic, channel, lambda: self._end(subscription), where)
-        self._subscriptions.setdefault(topic, []).append(subscription)
+        self._subscriptions[topic] = (*self._subscriptions.get(topic, ()), subscription)
         return subscription
 
     def relay(self, topic: str) -> Relay:
@@ -67,9 +73,12 @@ class Readers:
             if not self._relays[topic]:
                 del self._relays[topic]
         else:
+            self._tell_loss(reader)
             self._told.pop(reader, None)
-            self._subscriptions[topic].remove(reader)
-            if not self._subscriptions[topic]:
+            left = tuple(one for one in self._subscriptions[topic] if one is not reader)
+            if left:
+                self._subscriptions[topic] = left
+            else:
                 del self._subscriptions[topic]
         if topic not in self._subscriptions and topic not in self._relays:
             self._leave(topic)
@@ -111,7 +120,9 @@ class Readers:
                 if not subscription.offer(message):
                     self._note_loss(message)
         if self._traces:
-            self.tell_traces(effect)
+            # One for each topic, so that a trace of one topic has all of it and nothing else.
+            for _, messages in groupby(effect.messages, attrgetter("topic")):
+                self.tell_traces(Deliver(tuple(messages)))
 
     def _note_loss(self, message: Message) -> None:
         self.lost += 1
@@ -134,12 +145,15 @@ class Readers:
         """Tell how many messages each subscription lost since this was last called."""
         if not self.lost:
             return
-        for topic, subscriptions in self._subscriptions.items():
+        for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
-                fresh = subscription.lost - self._told.get(subscription, 0)
-                if fresh:
-                    self._told[subscription] = subscription.lost
-                    self.tell(MessagesLost(topic, fresh, subscription.lost))
+                self._tell_loss(subscription)
+
+    def _tell_loss(self, subscription: Subscription) -> None:
+        fresh = subscription.lost - self._told.get(subscription, 0)
+        if fresh:
+            self._told[subscription] = subscription.lost
+            self.tell(MessagesLost(subscription.topic, fresh, subscription.lost))
 
     def snapshot(self) -> dict[str, list[dict[str, int]]]:
         """What waits for each subscription, and what it lost."""

@@ -69,6 +69,9 @@ class TopicValidator:
             raise ParamError(f"concurrency must be at least 1, not {concurrency}")
         if timeout <= 0:
             raise ParamError(f"timeout must be above 0, not {timeout:g}")
+        for validator in validators:
+            if not callable(validator):
+                raise ParamError(f"a validator is a function of a Message, not {validator!r:.80}")
         self._topic = topic
         self._quick = [one for one in validators if not is_async(one)]
         self._slow = [one for one in validators if is_async(one)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pubsub.errors import ParamError
 from pubsub.node.validation import TopicValidator, Validator
 from pubsub.router import Router
 from pubsub.router.effects import Validate
@@ -25,17 +26,26 @@ class Validators:
         nursery: trio.Nursery,
         feed: Callable[[Event], object],
     ) -> None:
+        if callable(defaults) or not all(map(callable, defaults)):
+            raise ParamError("validators takes a list of functions of a Message")
         self._defaults = tuple(defaults)
         self._router = router
         self._nursery = nursery
         self._feed = feed
         self._topics: dict[str, TopicValidator] = {}
+        self._own: dict[str, Validator] = {}
+        "Those that were set for one topic."
         self._past_timeouts = 0
 
     def enter(self, topic: str) -> None:
         """We begin to receive a topic: its messages pass through the node's validators."""
         if self._defaults and topic not in self._topics:
             self.set(topic, None)
+
+    def leave(self, topic: str) -> None:
+        """We receive a topic no more: what was set for it stays, what every topic has goes."""
+        if topic in self._topics and topic not in self._own:
+            self._put(topic, None)
 
     def set(
         self,
@@ -56,12 +66,18 @@ class Validators:
             nursery=self._nursery,
             finish=self._finish,
         )
+        self._own.pop(topic, None)
+        if validator is not None:
+            self._own[topic] = validator
+        self._put(topic, made if chain else None)
+
+    def _put(self, topic: str, validator: TopicValidator | None) -> None:
         before = self._topics.pop(topic, None)
         if before is not None:
             self._past_timeouts += before.timeouts
-        if chain:
-            self._topics[topic] = made
-        self._feed(SetValidation(topic, bool(chain)))
+        if validator is not None:
+            self._topics[topic] = validator
+        self._feed(SetValidation(topic, validator is not None))
 
     def judge(self, effect: Validate) -> None:
         """Have a message judged, now or later."""

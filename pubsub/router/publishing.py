@@ -16,6 +16,7 @@ from pubsub.router.effects import MustWait, Published
 from pubsub.router.events import Patience, Publish, PublishBatch
 from pubsub.router.message import Message
 from pubsub.router.peer import Peer
+from pubsub.router.topic_params import check_text
 
 QUEUE_FULL = "its queue is full"
 TOO_LARGE = "the message is larger than it takes"
@@ -23,8 +24,7 @@ TOO_LARGE = "the message is larger than it takes"
 
 def check_topic(core: Core, name: str) -> None:
     """Raise ParamError unless `name` may be a topic of ours."""
-    if not isinstance(name, str):
-        raise ParamError(f"a topic is text, not {type(name).__name__}")
+    check_text(name)
     if not name:
         raise ParamError("a topic must have a name")
     try:
@@ -43,11 +43,11 @@ def subscribe(core: Core, name: str, *, now: float) -> None:
     """Announce the topic to every peer and build its mesh (v1.0 §JOIN)."""
     check_topic(core, name)
     topic = core.topic(name)
-    if topic.subscribed:
-        return
     if topic.fanout_only:
         core.tidy(topic)
         raise ParamError(f"topic {name!r} is set to fanout_only: nothing is received in it")
+    if topic.subscribed:
+        return
     topic.subscribed = True
     for peer in core.peers.values():
         if core.may_know(peer.id, name):
@@ -168,7 +168,7 @@ class Going:
 
 def _topic_for(core: Core, name: str, data: bytes) -> TopicState:
     """The topic of a message of ours, checked together with its size."""
-    topic = core.topics.get(name)
+    topic = core.topics.get(name) if isinstance(name, str) else None
     if topic is None:
         check_topic(core, name)
         limit = core.settings.of(name).max_message_size

@@ -82,8 +82,11 @@ class TopicSettings:
 
     def set(self, topic: str, of_topic: TopicParams | None) -> None:
         """Give a topic parameters of its own, or None for the node's. ParamError as `applied`."""
+        check_text(topic)
         if of_topic is None:
             self._topics.pop(topic, None)
+        elif not isinstance(of_topic, TopicParams):
+            raise ParamError(f"{topic!r} takes TopicParams, not {of_topic!r:.80}")
         else:
             of_topic.applied(self.params, topic)
             self._topics[topic] = of_topic
@@ -92,6 +95,7 @@ class TopicSettings:
 
     def of(self, topic: str) -> Params:
         """The parameters that hold for a topic."""
+        check_text(topic)
         of_topic = self._topics.get(topic)
         return self.params if of_topic is None else of_topic.applied(self.params, topic)
 
@@ -105,6 +109,12 @@ class TopicSettings:
         if chosen is None and state.params.signing is self.params.signing:
             chosen = self._message_id
         state.message_id = chosen or (message_ids.go if signed else message_ids.sha256)
+
+
+def check_text(topic: object) -> None:
+    """Raise ParamError unless a topic is text."""
+    if not isinstance(topic, str):
+        raise ParamError(f"a topic is text, not {type(topic).__name__}")
 
 
 _OWN = ("message_id", "fanout_only")
