@@ -37,19 +37,21 @@ TRUSTING = pubsub.Scoring(thresholds=pubsub.ScoreThresholds(accept_px=0.0))
 
 
 async def test_direct_peers_find_each_other_and_send_everything_without_a_mesh():
-    async with pubsub.open_node(listen=[LOOPBACK]) as ann:
-        async with pubsub.open_node(listen=[LOOPBACK], direct=ann.addresses) as bob:
-            assert ann.add_direct_peer(*bob.addresses) == bob.peer_id
-            assert (ann.direct_peers, bob.direct_peers) == ([bob.peer_id], [ann.peer_id])
-            assert ann.snapshot()["direct"] == [str(bob.peer_id)]
-            async with ann.subscribe(TOPIC) as anns, bob.subscribe(TOPIC) as bobs:
-                await know(ann, TOPIC)
-                await know(bob, TOPIC)
-                await ann.publish(TOPIC, b"from ann")
-                await bob.publish(TOPIC, b"from bob")
-                assert await take(bobs, 1) == [b"from ann"]
-                assert await take(anns, 1) == [b"from bob"]
-                assert mesh(ann) == mesh(bob) == []
+    async with (
+        pubsub.open_node(listen=[LOOPBACK]) as ann,
+        pubsub.open_node(listen=[LOOPBACK], direct=ann.addresses) as bob,
+    ):
+        assert ann.add_direct_peer(*bob.addresses) == bob.peer_id
+        assert (ann.direct_peers, bob.direct_peers) == ([bob.peer_id], [ann.peer_id])
+        assert ann.snapshot()["direct"] == [str(bob.peer_id)]
+        async with ann.subscribe(TOPIC) as anns, bob.subscribe(TOPIC) as bobs:
+            await know(ann, TOPIC)
+            await know(bob, TOPIC)
+            await ann.publish(TOPIC, b"from ann")
+            await bob.publish(TOPIC, b"from bob")
+            assert await take(bobs, 1) == [b"from ann"]
+            assert await take(anns, 1) == [b"from bob"]
+            assert mesh(ann) == mesh(bob) == []
 
 
 async def test_a_direct_peer_that_goes_and_returns_is_connected_again():
@@ -104,23 +106,23 @@ async def test_who_is_pruned_finds_the_others_by_their_records():
         pubsub.open_node(listen=[LOOPBACK], params=EXCHANGE) as hub,
         pubsub.open_node(listen=[LOOPBACK], params=QUICK, scoring=TRUSTING) as ann,
         pubsub.open_node(listen=[LOOPBACK], params=QUICK) as bob,
+        ann.subscribe(TOPIC),
+        bob.subscribe(TOPIC) as messages,
     ):
-        async with ann.subscribe(TOPIC), bob.subscribe(TOPIC) as messages:
-            async with hub.subscribe(TOPIC):
-                for node in (ann, bob):
-                    await link(node, hub)
-                await know(hub, TOPIC, 2)
-                await until(lambda: len(mesh(hub)) == 2 and mesh(ann))
-                await until(lambda: hub.host.peer_store.signed_record(bob.peer_id))
-                assert bob.peer_id not in ann.peers()
-            # The hub leaves the topic, and with its PRUNE each hears of the other.
-            await until(lambda: bob.peer_id in ann.peers())
-            await ann.publish(TOPIC, b"without the hub", min_peers=1)
-            assert await take(messages, 1) == [b"without the hub"]
-            assert ann.snapshot()["counters"]["px_taken"] == 1
-            # Bob heard of ann as well, and by default believes nobody.
-            assert drops(bob, "px_below_threshold") == 1
-            assert "px_taken" not in bob.snapshot()["counters"]
+        async with hub.subscribe(TOPIC):
+            for node in (ann, bob):
+                await link(node, hub)
+            await until(lambda: len(mesh(hub)) == 2 and mesh(ann))
+            await until(lambda: hub.host.peer_store.signed_record(bob.peer_id))
+            assert bob.peer_id not in ann.peers()
+        # The hub leaves the topic, and with its PRUNE each hears of the other.
+        await until(lambda: bob.peer_id in ann.peers())
+        await ann.publish(TOPIC, b"without the hub", min_peers=1)
+        assert await take(messages, 1) == [b"without the hub"]
+        assert ann.snapshot()["counters"]["px_taken"] == 1
+        # Bob heard of ann as well, and by default believes nobody.
+        assert drops(bob, "px_below_threshold") == 1
+        assert "px_taken" not in bob.snapshot()["counters"]
 
 
 @asynccontextmanager
@@ -185,19 +187,20 @@ async def test_a_mesh_member_stays_while_others_are_trimmed():
         pubsub.open_node() as second,
         pubsub.open_node() as third,
         pubsub.open_node() as member,
+        hub.subscribe(TOPIC),
+        member.subscribe(TOPIC),
     ):
-        async with hub.subscribe(TOPIC), member.subscribe(TOPIC):
-            for node in (first, second, member):
-                await link(node, hub)
-            await until(lambda: mesh(hub))
-            await trio.sleep(0.02)
-            # One too many. The member came last of those that are known, and would go first.
-            with suppress(pubsub.PubSubError):
-                await third.connect(hub.addresses[0])
-            await until(lambda: len(hub.host.connected_peers()) == 2)
-            assert member.peer_id in hub.host.connected_peers()
-            assert mesh(hub) == [str(member.peer_id)]
-            assert hub.snapshot()["counters"]["host_trimmed_connections"] == 2
+        for node in (first, second, member):
+            await link(node, hub)
+        await until(lambda: mesh(hub))
+        await trio.sleep(0.02)
+        # One too many. The member came last of those that are known, and would go first.
+        with suppress(pubsub.PubSubError):
+            await third.connect(hub.addresses[0])
+        await until(lambda: len(hub.host.connected_peers()) == 2)
+        assert member.peer_id in hub.host.connected_peers()
+        assert mesh(hub) == [str(member.peer_id)]
+        assert hub.snapshot()["counters"]["host_trimmed_connections"] == 2
 
 
 async def test_who_leaves_the_mesh_is_protected_no_more():
