@@ -155,9 +155,10 @@ class Node:
         """Send many messages, each a topic and data, and return a receipt for each.
 
         They take turns: one copy of each leaves before the second copy of any, so
-        that others can pass them on while we still send. All have `timeout`
-        seconds to find room. Raises as `publish` does; what was sent before
-        stays sent.
+        that others can pass them on while we still send. A turn is up to 64 messages,
+        fewer where queues are small, and waits up to `timeout` seconds for room, as
+        `publish` does. Raises as `publish` does; then nothing of that turn was sent, and
+        what was sent before stays sent.
         """
         return await self._engine.publisher.publish_batch(messages, timeout)
 

@@ -74,10 +74,12 @@ class Publisher:
 
     async def publish_batch(self, messages: Iterable[Pair], timeout: float | None) -> list[Receipt]:
         """See `Node.publish_batch`."""
-        deadline = self._deadline(timeout)
+        self._deadline(timeout)
         receipts: list[Receipt] = []
         await trio.lowlevel.checkpoint()
         for turn in self._turns([_pair(message) for message in messages]):
+            # For each turn anew: one deaf peer must not use up the time that others need.
+            deadline = self._deadline(timeout)
             size = sum(len(data) for _, data in turn)
             results = self._try(PublishBatch(turn, Patience.WAIT))
             while isinstance(results[-1], MustWait):

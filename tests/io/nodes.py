@@ -14,7 +14,7 @@ from pubsub.host import Host, Stream
 from pubsub.identity import PrivateKey, peer_id_of
 from pubsub.pb import rpc_pb2
 from pubsub.router.message import SIGN_PREFIX
-from pubsub.wire.framing import frame
+from pubsub.wire.framing import FrameReader, frame
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 MESHSUB = "/meshsub/1.1.0"
@@ -97,6 +97,15 @@ class RawPeer:
 
     def is_connected(self, node: pubsub.Node) -> bool:
         return self.host.is_connected(node.peer_id)
+
+    def rpcs(self) -> list[rpc_pb2.RPC]:
+        """What was said to us so far."""
+        return [rpc_pb2.RPC.FromString(one) for one in FrameReader(1 << 24).feed(self.heard)]
+
+    def messages(self) -> list[bytes]:
+        """The data of the messages among that."""
+        raws = [raw for one in self.rpcs() for raw in one.publish]
+        return [rpc_pb2.Message.FromString(raw).data for raw in raws]
 
     async def expelled(self, node: pubsub.Node) -> None:
         """Wait until `node` has thrown us out."""

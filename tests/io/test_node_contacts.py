@@ -121,7 +121,7 @@ async def test_who_is_pruned_finds_the_others_by_their_records():
         assert await take(messages, 1) == [b"without the hub"]
         assert ann.snapshot()["counters"]["px_taken"] == 1
         # Bob heard of ann as well, and by default believes nobody.
-        assert drops(bob, "px_below_threshold") == 1
+        await until(lambda: drops(bob, "px_below_threshold") == 1)
         assert "px_taken" not in bob.snapshot()["counters"]
 
 

@@ -161,6 +161,26 @@ async def test_who_has_no_room_in_time_is_passed_over_and_named(
     assert trio.current_time() - started == pytest.approx(3)
 
 
+async def test_one_who_is_deaf_costs_those_who_read_nothing(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    desk = Desk(A, B, **SMALL)
+    heard: list[bytes] = []
+
+    async def b_reads() -> None:
+        while True:
+            await trio.sleep(0.5)
+            heard.extend(desk.read(B))
+
+    nursery.start_soon(b_reads)
+    receipts = await desk.publish(*numbered(40), timeout=1.2)
+    await trio.sleep(1)
+    assert sorted(heard) == numbered(40)
+    assert all(B.id in receipt.peers for receipt in receipts)
+    assert [A.id in receipt.peers for receipt in receipts] == [True] * 8 + [False] * 32
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_turn_with_a_bad_message_sends_nothing_and_those_before_stay_sent() -> None:
     desk = Desk(A, **SMALL, max_message_size=4)
     with pytest.raises(ParamError, match="the message is 5 bytes"):
