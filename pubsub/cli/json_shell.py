@@ -101,6 +101,15 @@ class JsonShell(Shell):
     def on_left(self, topic: str, peer: PeerId) -> None:
         self.emit("peer_left", topic=topic, peer=str(peer))
 
+    def on_grafted(self, topic: str, peer: PeerId) -> None:
+        self.emit("grafted", topic=topic, peer=str(peer))
+
+    def on_pruned(self, topic: str, peer: PeerId) -> None:
+        self.emit("pruned", topic=topic, peer=str(peer))
+
+    def on_lost(self, topic: str, messages: int) -> None:
+        self.emit("messages_lost", topic=topic, count=messages)
+
     def on_problem(self, text: str) -> None:
         self.emit("error", message=text)
 

@@ -33,6 +33,8 @@ Examples:
       Two topics (type "A: hello"), a peer id that stays, a port that stays.
   pubsub-node --topic A --bootstrap /dns4/example.org/tcp/4001/p2p/12D3...
       Stay connected to a known node, dialling it again whenever it is lost.
+  pubsub-node --relay A --relay B --listen /ip4/0.0.0.0/tcp/4001 --key node.key
+      A node that passes messages on for others, and prints none.
   date | pubsub-node --topic A --quit-at-eof
       Publish one line to the first peer that comes, and leave.
   pubsub-node --topic A --json
@@ -122,7 +124,8 @@ def _several(*names: str, metavar: str, help: str) -> Callable[[Function], Funct
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EPILOG,
 )
-@_several("--topic", "-t", metavar="TOPIC", help="Take part in TOPIC. At least one.")
+@_several("--topic", "-t", metavar="TOPIC", help="Take part in TOPIC.")
+@_several("--relay", metavar="TOPIC", help="Pass TOPIC's messages on without reading them.")
 @_several(
     *("--listen", "-l"),
     metavar="ADDR",
@@ -130,6 +133,12 @@ def _several(*names: str, metavar: str, help: str) -> Callable[[Function], Funct
 )
 @_several("--connect", "-c", metavar="ADDR", help="Dial ADDR once, at the start.")
 @_several("--bootstrap", "-b", metavar="ADDR", help="Keep connected to ADDR.")
+@_several(
+    "--direct",
+    metavar="ADDR",
+    help="Keep connected to the peer at ADDR, which ends in /p2p/PEER-ID, and send it "
+    "everything; it must do the same.",
+)
 @click.option(
     *("--key", "-k"),
     metavar="FILE",
@@ -184,13 +193,17 @@ def parse(given: dict[str, Any]) -> Options:
         raise click.UsageError("--quiet and --verbose exclude each other")
     params = options.parse_params(given["param"], given["sign"])
     topics = options.parse_topics(given["topic"], params)
+    relay = options.parse_topics(given["relay"], params)
     interval = options.parse_interval(given["publish_interval"])
+    options.check_use(topics, relay, interval)
     listen = given["listen"] or [options.DEFAULT_LISTEN]
     return options.Options(
         topics=topics,
+        relay=relay,
         listen=options.parse_addresses("--listen", listen),
         connect=options.parse_addresses("--connect", given["connect"]),
         bootstrap=options.parse_addresses("--bootstrap", given["bootstrap"]),
+        direct=options.parse_direct(given["direct"]),
         # After all that can be wrong, because it may make a file.
         key=None if given["key"] is None else load_or_create_key(given["key"]),
         params=params,

@@ -21,11 +21,16 @@ LONGEST_INTERVAL = 365 * 86400.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     topics: tuple[str, ...]
+    "Those that are read, and to which lines of text go."
+    relay: tuple[str, ...] = ()
+    "Those that are passed on unread."
     listen: tuple[Address, ...] = ()
     connect: tuple[Address, ...] = ()
     "Dialled once."
     bootstrap: tuple[Address, ...] = ()
     "Dialled for as long as the node lives."
+    direct: tuple[Address, ...] = ()
+    "Direct peers, each with its id."
     key: PrivateKey | None = None
     params: Params = field(default_factory=Params)
     publish_interval: float | None = None
@@ -49,8 +54,6 @@ def parse_params(settings: Iterable[str], sign: str) -> Params:
 
 def parse_topics(topics: Sequence[str], params: Params) -> tuple[str, ...]:
     """Topics as they may be subscribed to, each once."""
-    if not topics:
-        raise ParamError("no topic: name at least one with --topic, for example --topic A")
     for topic in topics:
         check_topic(topic, params)
     return tuple(dict.fromkeys(topics))
@@ -80,6 +83,23 @@ def parse_addresses(option: str, texts: Iterable[str]) -> tuple[Address, ...]:
         except ParamError as error:
             raise ParamError(f"{option}: {error}") from error
     return tuple(addresses)
+
+
+def parse_direct(texts: Iterable[str]) -> tuple[Address, ...]:
+    """Addresses of direct peers, each once; they must say whose they are."""
+    addresses = parse_addresses("--direct", texts)
+    for address in addresses:
+        if address.peer is None:
+            raise ParamError(f"--direct: {address} must end in the peer's id: /p2p/PEER-ID")
+    return addresses
+
+
+def check_use(topics: Sequence[str], relay: Sequence[str], interval: float | None) -> None:
+    """Raises ParamError if there is no topic at all, or none for what must have one."""
+    if not topics and not relay:
+        raise ParamError("no topic: name at least one with --topic, for example --topic A")
+    if not topics and interval is not None:
+        raise ParamError("--publish-interval publishes to the topics of --topic: name one")
 
 
 def parse_interval(text: str | None) -> float | None:

@@ -116,7 +116,11 @@ class NodeRun:
     async def _serve(self, terminal: Terminal) -> int:
         options = self._options
         opening = self._open_node(
-            listen=options.listen, key=options.key, params=options.params, mdns=options.mdns
+            listen=options.listen,
+            key=options.key,
+            params=options.params,
+            direct=options.direct,
+            mdns=options.mdns,
         )
         async with opening as node:
             kind: type[Shell] = JsonShell if options.json else TextShell

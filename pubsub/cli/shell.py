@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import trio
 
 from pubsub.cli.line_reader import Line, LineReader, TooLong
 from pubsub.cli.line_writer import LineWriter
+from pubsub.cli.log_lines import warnings_to
 from pubsub.cli.options import Options
 from pubsub.cli.printable import count, printable, short
 from pubsub.cli.publisher import Publisher
@@ -69,12 +71,12 @@ class Shell(ABC):
         "True once something in the input could not be done."
         self._subscriptions: dict[str, Subscription] = {}
         self._connected: dict[PeerId, None] = {}
-        self._lost_by_closed = 0
-        "Messages that subscriptions since closed have lost."
+        self._lost_by_closed: Counter[str] = Counter()
+        "Messages that subscriptions since closed have lost, by topic."
         self._unreachable: dict[Address, str] = {}
         "Bootstrap addresses that cannot be reached, and why, as far as it was said."
         self._said_lost_lines = 0
-        self._said_lost_messages = 0
+        self._said_lost_messages: Counter[str] = Counter()
         self._said_lost_events = 0
 
     # What a shell says, and how it reads.
@@ -104,6 +106,16 @@ class Shell(ABC):
     def on_left(self, topic: str, peer: PeerId) -> None: ...
 
     @abstractmethod
+    def on_grafted(self, topic: str, peer: PeerId) -> None: ...
+
+    @abstractmethod
+    def on_pruned(self, topic: str, peer: PeerId) -> None: ...
+
+    @abstractmethod
+    def on_lost(self, topic: str, messages: int) -> None:
+        """So many messages of a topic came faster than they could be handled."""
+
+    @abstractmethod
     def on_problem(self, text: str) -> None: ...
 
     @abstractmethod
@@ -125,23 +137,30 @@ class Shell(ABC):
     async def run(self) -> int:
         """Serve until the input says so, or for ever; the exit status."""
         try:
-            async with self.node.events() as events, trio.open_nursery() as nursery:
-                self._nursery, self._events = nursery, events
-                self._start(nursery)
-                try:
-                    await self._read_input()
-                    await trio.sleep_forever()
-                except Quit as quitting:
-                    status = quitting.status
-                    nursery.cancel_scope.cancel()
-            return status
+            with warnings_to(self.on_problem):
+                return await self._serve()
         finally:
             self.say_losses()
+
+    async def _serve(self) -> int:
+        async with self.node.events() as events, trio.open_nursery() as nursery:
+            self._nursery, self._events = nursery, events
+            self._start(nursery)
+            try:
+                await self._read_input()
+                await trio.sleep_forever()
+            except Quit as quitting:
+                status = quitting.status
+                nursery.cancel_scope.cancel()
+        return status
 
     def _start(self, nursery: trio.Nursery) -> None:
         options = self.options
         for topic in options.topics:
             self.subscribe(topic)
+        for topic in options.relay:
+            # Until the node ends.
+            self.node.relay(topic)
         self.on_listening()
         self._greet_present_peers()
         nursery.start_soon(self._watch_events, self._events)
@@ -166,7 +185,7 @@ class Shell(ABC):
         subscription = self._subscriptions.pop(topic, None)
         if subscription is None:
             return False
-        self._lost_by_closed += subscription.lost
+        self._lost_by_closed[topic] += subscription.lost
         subscription.close()
         return True
 
@@ -221,7 +240,14 @@ class Shell(ABC):
             self._on_event(event)
 
     def _on_event(self, event: NodeEvent) -> None:
-        from pubsub.node.events import Connected, Disconnected, PeerJoined, PeerLeft
+        from pubsub.node.events import (
+            Connected,
+            Disconnected,
+            Grafted,
+            PeerJoined,
+            PeerLeft,
+            Pruned,
+        )
 
         match event:
             case Connected(peer=peer):
@@ -235,6 +261,11 @@ class Shell(ABC):
                 self.on_joined(topic, peer)
             case PeerLeft(topic=topic, peer=peer):
                 self.on_left(topic, peer)
+            case Grafted(topic=topic, peer=peer):
+                self._meet(peer)
+                self.on_grafted(topic, peer)
+            case Pruned(topic=topic, peer=peer):
+                self.on_pruned(topic, peer)
 
     def _meet(self, peer: PeerId) -> None:
         if peer not in self._connected:
@@ -246,7 +277,7 @@ class Shell(ABC):
         """Tell of those who came before we listened for events."""
         for peer in self.node.peers():
             self._meet(peer)
-        for topic in self.options.topics:
+        for topic in dict.fromkeys(self.options.topics + self.options.relay):
             for peer in self.node.peers(topic):
                 self.on_joined(topic, peer)
 
@@ -299,11 +330,12 @@ class Shell(ABC):
         if lines:
             self._said_lost_lines += lines
             self.say(f"{count(lines, 'line')} lost: standard output is not being read")
-        lost = self._lost_by_closed + sum(one.lost for one in self._subscriptions.values())
-        messages = lost - self._said_lost_messages
-        if messages:
-            self._said_lost_messages += messages
-            self.on_problem(f"{count(messages, 'message')} lost: {TOO_FAST}")
+        lost = self._lost_by_closed.copy()
+        for topic, subscription in self._subscriptions.items():
+            lost[topic] += subscription.lost
+        for topic, messages in (lost - self._said_lost_messages).items():
+            self._said_lost_messages[topic] += messages
+            self.on_lost(topic, messages)
         events = self._events.lost - self._said_lost_events
         if events:
             self._said_lost_events += events

@@ -15,14 +15,14 @@ from pubsub.cli.line_reader import Line, TooLong
 from pubsub.cli.options import Options
 from pubsub.cli.printable import count, printable, printable_bytes, short
 from pubsub.cli.publisher import FIRST_PEER_WAIT
-from pubsub.cli.shell import Shell, Terminal
+from pubsub.cli.shell import TOO_FAST, Shell, Terminal
 from pubsub.identity import PeerId
 
 if TYPE_CHECKING:
     from pubsub import Message, Node, Receipt
 
 LOOK_INTERVAL = 0.5
-"How often --verbose looks for changes of the mesh and new drops."
+"How often --verbose looks for new drops."
 
 
 def split_topic(line: bytes, topics: tuple[str, ...]) -> tuple[str, bytes] | None:
@@ -73,12 +73,28 @@ class TextShell(Shell):
         self._tell_more(f"disconnected {short(peer)}")
 
     def on_joined(self, topic: str, peer: PeerId) -> None:
-        if topic in self.options.topics:
+        if self._is_ours(topic):
             self._tell(f"peer joined {topic}: {short(peer)}")
 
     def on_left(self, topic: str, peer: PeerId) -> None:
-        if topic in self.options.topics:
+        if self._is_ours(topic):
             self._tell(f"peer left {topic}: {short(peer)}")
+
+    def _is_ours(self, topic: str) -> bool:
+        return topic in self.options.topics or topic in self.options.relay
+
+    def on_grafted(self, topic: str, peer: PeerId) -> None:
+        self._tell_mesh(topic, f"+{short(peer)}")
+
+    def on_pruned(self, topic: str, peer: PeerId) -> None:
+        self._tell_mesh(topic, f"-{short(peer)}")
+
+    def _tell_mesh(self, topic: str, change: str) -> None:
+        size = count(len(self.node.mesh(topic)), "peer")
+        self._tell_more(f"mesh of {topic}: {change}, now {size}")
+
+    def on_lost(self, topic: str, messages: int) -> None:
+        self.say(f"{count(messages, 'message')} lost in {topic}: {TOO_FAST}")
 
     def on_problem(self, text: str) -> None:
         self.say(text)
@@ -94,7 +110,7 @@ class TextShell(Shell):
     # Input.
 
     def line_limit(self) -> int:
-        longest = max(len(topic.encode()) for topic in self.options.topics)
+        longest = max((len(topic.encode()) for topic in self.options.topics), default=0)
         return self.node.params.max_message_size + longest + len(": ")
 
     async def on_line(self, line: Line | TooLong) -> None:
@@ -108,6 +124,9 @@ class TextShell(Shell):
         if not line.content and self.terminal.input_is_terminal:
             return
         topics = self.options.topics
+        if not topics:
+            self.fail(f"{where}: there is no --topic to publish to")
+            return
         found = (topics[0], line.content) if len(topics) == 1 else split_topic(line.content, topics)
         if found is None:
             self.fail(f'{where}: write "TOPIC: text" with one of {", ".join(topics)}')
@@ -124,27 +143,14 @@ class TextShell(Shell):
             nursery.start_soon(self._look)
 
     async def _look(self) -> None:
-        """Tell what changes in the mesh, and what is dropped."""
-        mesh: dict[str, list[str]] = {}
+        """Tell what is dropped."""
         drops: dict[str, int] = {}
         while True:
             await trio.sleep(LOOK_INTERVAL)
-            snapshot = self.node.snapshot()
-            for text in mesh_changes(mesh, snapshot["mesh"]) + new_drops(drops, snapshot["drops"]):
+            after = self.node.snapshot()["drops"]
+            for text in new_drops(drops, after):
                 self._tell_more(text)
-            mesh, drops = snapshot["mesh"], snapshot["drops"]
-
-
-def mesh_changes(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:
-    """One line for each topic whose mesh has changed."""
-    lines: list[str] = []
-    for topic, peers in after.items():
-        earlier = before.get(topic, [])
-        changes = [f"+{short(peer)}" for peer in peers if peer not in earlier]
-        changes += [f"-{short(peer)}" for peer in earlier if peer not in peers]
-        if changes:
-            lines.append(f"mesh of {topic}: {' '.join(changes)}, now {count(len(peers), 'peer')}")
-    return lines
+            drops = after
 
 
 def new_drops(before: dict[str, int], after: dict[str, int]) -> list[str]:

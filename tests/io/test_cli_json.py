@@ -87,6 +87,27 @@ def test_the_conversation(start: Start) -> None:
     assert [json.loads(line) for line in ann.out.rest()] == []
 
 
+def test_meshes_relays_and_direct_peers(start: Start) -> None:
+    relay = start("--json", "--relay", "A", topics=())
+    listening = relay.event("listening")
+    missing = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
+    node = start("--json", "--connect", listening["addrs"][0], "--direct", missing)
+    assert node.event("error")["message"].startswith(f"direct peer {missing}: ")
+    in_mesh = {"event": "grafted", "topic": "A", "peer": listening["peer"]}
+    assert node.event("grafted") == in_mesh
+    node.ask("snapshot")
+    snapshot = node.event("snapshot")
+    assert snapshot["mesh"] == {"A": [listening["peer"]]}
+    assert snapshot["direct"] == [missing.rpartition("/")[2]]
+    relay.event("grafted", topic="A")
+    relay.ask("quit")
+    assert node.event("pruned") == {**in_mesh, "event": "pruned"}
+    assert relay.wait() == 0
+    node.ask("quit")
+    assert node.wait() == 0
+    assert node.err.rest() == relay.err.rest() == []
+
+
 def test_anonymous_messages_have_no_author(start: Start) -> None:
     ann, bob, _, bobs_id = pair(start, "--sign", "none")
     bob.ask("publish", topic="A", text="x")

@@ -30,6 +30,31 @@ def test_two_people_talk(start: Start) -> None:
     ann.err.until("peer left A: 12D3…")
 
 
+def test_a_relay_stands_between_two_people_and_prints_nothing(start: Start) -> None:
+    relay = start("--relay", "A", topics=(), stdin=subprocess.DEVNULL)
+    address = relay.address()
+    ann, bob = start("--verbose", "--connect", address), start("--verbose", "--connect", address)
+    for node in (ann, bob):
+        node.err.until(f"mesh of A: +12D3…{address[-6:]}, now 1 peer")
+    for _ in range(2):
+        relay.err.until("peer joined A: 12D3…")
+    bob.type("through the relay\n")
+    assert ann.out.next().endswith(": through the relay")
+    relay.signal()
+    assert relay.out.rest() == []
+    ann.err.until(f"mesh of A: -12D3…{address[-6:]}, now 0 peers")
+
+
+def test_a_direct_peer_gets_everything_and_one_that_is_not_there_is_said(start: Start) -> None:
+    ann = start()
+    missing = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
+    bob = start("--direct", ann.address(), "--direct", missing)
+    assert "trying on" in bob.err.until(f"pubsub-node: direct peer {missing}: ")
+    bob.err.until("peer joined A: 12D3…")
+    bob.type("directly\n")
+    assert ann.out.next().endswith(": directly")
+
+
 def test_several_topics(start: Start) -> None:
     ann = start(topics=("A", "B"))
     bob = start("--connect", ann.address(), topics=("B", "A"))

@@ -68,6 +68,8 @@ class FakeNode:
         self.subscribers: dict[str, list[PeerId]] = {}
         self.skipped: dict[PeerId, str] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self.relayed: list[str] = []
+        self.meshes: dict[str, list[PeerId]] = {}
         self.dialled: list[Address] = []
         self.reachable = True
         self.flushes = True
@@ -75,6 +77,12 @@ class FakeNode:
         self.host = FakeHost(self)
         self._events: EventStream | None = None
         self._joined = trio.lowlevel.ParkingLot()
+
+    def relay(self, topic: str) -> None:
+        self.relayed.append(topic)
+
+    def mesh(self, topic: str) -> list[PeerId]:
+        return self.meshes.get(topic, [])
 
     def subscribe(self, topic: str, *, capacity: int = 1024) -> Subscription:
         channel = Channel[Any](capacity, Overflow.DROP_OLDEST)

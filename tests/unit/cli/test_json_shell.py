@@ -16,9 +16,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pubsub.cli.json_shell import MAX_DIALS, JsonShell, parse_request, payload
 from pubsub.cli.options import parse_addresses
+from pubsub.cli.shell import SUBSCRIPTION_CAPACITY
 from pubsub.errors import ParamError
 from pubsub.identity import PrivateKey, peer_id_of
-from pubsub.node.events import Connected, Disconnected, PeerJoined, PeerLeft
+from pubsub.node.events import Connected, Disconnected, Grafted, PeerJoined, PeerLeft, Pruned
 from pubsub.params import Params
 from tests.unit.cli.stage import FakeMessage, Stage
 
@@ -94,6 +95,53 @@ async def test_connected_precedes_everything_about_a_peer(make_stage) -> None:
             ("connected", str(BOB)),
             ("peer_joined", str(BOB)),
         ]
+
+
+async def test_changes_of_meshes(make_stage) -> None:
+    stage = make_stage(json=True)
+    async with stage.running(JsonShell):
+        take(stage)
+        stage.node.tell(Grafted("other", ANN))
+        stage.node.tell(Pruned("other", ANN))
+        await wait_all_tasks_blocked()
+        assert take(stage) == [
+            {"event": "connected", "peer": str(ANN)},
+            {"event": "grafted", "topic": "other", "peer": str(ANN)},
+            {"event": "pruned", "topic": "other", "peer": str(ANN)},
+        ]
+
+
+async def test_lost_messages_are_told_by_topic(make_stage, autojump_clock: MockClock) -> None:
+    autojump_clock.autojump_threshold = 0.02
+    stage = make_stage("A", "B", json=True)
+    async with stage.running(JsonShell):
+        take(stage)
+        for topic, lost in (("A", 3), ("B", 1)):
+            for _ in range(SUBSCRIPTION_CAPACITY + lost):
+                stage.node.deliver(FakeMessage(topic, b""))
+        await wait_all_tasks_blocked()
+        await settled(stage, {"do": "unsubscribe", "topic": "B"})
+        await trio.sleep(1.5)
+        losses = [event for event in take(stage) if event["event"] != "message"]
+        assert losses == [
+            {"event": "messages_lost", "topic": "B", "count": 1},
+            {"event": "messages_lost", "topic": "A", "count": 3},
+        ]
+        await trio.sleep(5)
+        assert take(stage) == []
+
+
+async def test_relayed_topics_are_passed_on_and_can_be_published_to(make_stage) -> None:
+    stage = make_stage(topics=(), relay=("R",), json=True)
+    stage.node.join("R", ANN)
+    async with stage.running(JsonShell):
+        assert [event["event"] for event in take(stage)] == [
+            *("listening", "connected", "peer_joined")
+        ]
+        assert stage.node.relayed == ["R"]
+        (answer,) = await answers(stage, {"do": "publish", "topic": "R", "text": "x"})
+        assert answer["peers"] == 1
+        assert stage.node.subscriptions == {}
 
 
 async def test_messages(make_stage) -> None:

@@ -16,6 +16,7 @@ from pubsub.params import Signing, param_names
 
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "/ip4/127.0.0.1/tcp/4001"
+NAMED = f"{ADDRESS}/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
 
 
 @pytest.fixture
@@ -36,11 +37,18 @@ def test_the_least_that_works(runs: list[Options]) -> None:
     assert not any((options.json, options.quit_at_eof, options.quiet, options.verbose))
 
 
+def test_a_node_may_relay_only(runs: list[Options]) -> None:
+    assert run_command(["--relay", "A"]) == 0
+    (options,) = runs
+    assert (options.topics, options.relay) == ((), ("A",))
+
+
 def test_everything_at_once(runs: list[Options], tmp_path: Path) -> None:
     arguments = (
         f"-t A --topic B --listen {ADDRESS} --listen /ip6/::1/tcp/0 --connect {ADDRESS} "
         f"--bootstrap {ADDRESS} --key {tmp_path}/k --sign none --param d=7 -p d_high=9 "
-        "--publish-interval 1.5 --json --quit-at-eof --no-mdns --verbose"
+        f"--publish-interval 1.5 --json --quit-at-eof --no-mdns --verbose --relay R --relay S "
+        f"--direct {NAMED} --direct {NAMED}"
     )
     assert run_command(arguments.split()) == 0
     assert run_command(arguments.split()) == 0
@@ -51,6 +59,8 @@ def test_everything_at_once(runs: list[Options], tmp_path: Path) -> None:
     assert first.key == second.key is not None
     assert (first.params.signing, first.params.d, first.params.d_high) == (Signing.NONE, 7, 9)
     assert first.publish_interval == 1.5
+    assert first.relay == ("R", "S")
+    assert [str(one) for one in first.direct] == [NAMED]
     assert first.json
     assert first.quit_at_eof
     assert first.verbose
@@ -67,6 +77,11 @@ def test_everything_at_once(runs: list[Options], tmp_path: Path) -> None:
         ("-t A --listen /ip4/127.0.0.1/udp/1", "only TCP"),
         ("-t A --connect /ip4/300.0.0.1/tcp/1", "--connect: bad address"),
         ("-t A --bootstrap /ip4/127.0.0.1/tcp/1/p2p/me", "--bootstrap: bad address"),
+        ("-t A --direct nonsense", "--direct: bad address"),
+        (f"-t A --direct {ADDRESS}", "must end in the peer's id: /p2p/PEER-ID"),
+        ("--relay", "requires an argument"),
+        (f"--relay {'x' * 1025}", "1,025 bytes long; at most 1,024"),
+        ("--relay A --publish-interval 1", "--publish-interval publishes to the topics of"),
         ("-t A --param d", "NAME=VALUE"),
         ("-t A --param nonsense=1", "unknown parameter 'nonsense'; known: d, "),
         ("-t A --param d=99", "d_low <= d <= d_high"),

@@ -6,7 +6,9 @@ import pytest
 
 from pubsub.cli.options import (
     Options,
+    check_use,
     parse_addresses,
+    parse_direct,
     parse_interval,
     parse_params,
     parse_topics,
@@ -51,7 +53,6 @@ def test_topics_are_kept_in_order_and_once() -> None:
 @pytest.mark.parametrize(
     ("topics", "said"),
     [
-        ([], "--topic"),
         ([""], "name"),
         (["A", "x" * 1025], "1,025 bytes"),
         (["é" * 513], "1,026 bytes"),
@@ -73,6 +74,25 @@ def test_addresses_name_their_option() -> None:
     assert [str(address) for address in parse_addresses("--listen", [one, one])] == [one]
     with pytest.raises(ParamError, match="--connect: bad address 'nonsense'"):
         parse_addresses("--connect", ["nonsense"])
+
+
+def test_direct_peers_have_a_name() -> None:
+    named = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
+    assert [str(address) for address in parse_direct([named, named])] == [named]
+    with pytest.raises(ParamError, match="must end in the peer's id: /p2p/"):
+        parse_direct(["/ip4/127.0.0.1/tcp/1"])
+    with pytest.raises(ParamError, match="--direct: bad address"):
+        parse_direct(["nonsense"])
+
+
+def test_there_must_be_something_to_do() -> None:
+    check_use(("A",), (), None)
+    check_use((), ("A",), None)
+    check_use(("A",), ("B",), 1.0)
+    with pytest.raises(ParamError, match="name at least one with --topic"):
+        check_use((), (), None)
+    with pytest.raises(ParamError, match="--publish-interval"):
+        check_use((), ("A",), 1.0)
 
 
 def test_intervals() -> None:

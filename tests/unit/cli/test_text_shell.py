@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import logging
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pubsub.cli.options import parse_addresses
 from pubsub.cli.shell import dial_problem
-from pubsub.cli.text_shell import TextShell, mesh_changes, new_drops, split_topic
+from pubsub.cli.text_shell import TextShell, new_drops, split_topic
 from pubsub.identity import PrivateKey, peer_id_of
-from pubsub.node.events import Connected, Disconnected, PeerJoined, PeerLeft
+from pubsub.node.events import Connected, Disconnected, Grafted, PeerJoined, PeerLeft, Pruned
 from pubsub.params import Params
 from tests.unit.cli.stage import FakeMessage
 
@@ -61,14 +62,66 @@ async def test_verbose_tells_of_connections_mesh_and_drops(
         stage.node.tell(Disconnected(ANN))
         await wait_all_tasks_blocked()
         assert stage.err.take() == [f"connected {SHORT_ANN}", f"disconnected {SHORT_ANN}"]
-        stage.node.state = {"mesh": {"A": [str(ANN)]}, "drops": {"queue_full": 3}}
-        await trio.sleep(1.5)
+        stage.node.meshes = {"A": [ANN, BOB]}
+        stage.node.tell(Grafted("A", ANN))
+        await wait_all_tasks_blocked()
+        stage.node.meshes = {"A": [BOB]}
+        stage.node.tell(Pruned("A", ANN))
+        await wait_all_tasks_blocked()
         assert stage.err.take() == [
-            f"mesh of A: +{SHORT_ANN}, now 1 peer",
-            "dropped 3: queue_full",
+            # It came by this event, and is named before what it does.
+            f"connected {SHORT_ANN}",
+            f"mesh of A: +{SHORT_ANN}, now 2 peers",
+            f"mesh of A: -{SHORT_ANN}, now 1 peer",
         ]
+        stage.node.state = {"drops": {"queue_full": 3}}
+        await trio.sleep(1.5)
+        assert stage.err.take() == ["dropped 3: queue_full"]
         await trio.sleep(5)
         assert stage.err.take() == []
+
+
+async def test_without_verbose_changes_of_the_mesh_are_not_told(make_stage) -> None:
+    stage = make_stage()
+    async with stage.running(TextShell):
+        stage.err.take()
+        stage.node.tell(Grafted("A", ANN))
+        stage.node.tell(Pruned("A", ANN))
+        await wait_all_tasks_blocked()
+        assert stage.err.take() == []
+
+
+async def test_relayed_topics_are_passed_on_and_not_read(make_stage) -> None:
+    stage = make_stage(relay=("R",))
+    stage.node.join("R", ANN)
+    async with stage.running(TextShell):
+        assert stage.node.relayed == ["R"]
+        assert list(stage.node.subscriptions) == ["A"]
+        assert stage.err.take()[1:] == [f"peer joined R: {SHORT_ANN}"]
+        stage.node.tell(PeerLeft("R", ANN))
+        assert await stage.line(stage.err) == [f"peer left R: {SHORT_ANN}"]
+
+
+async def test_who_relays_only_has_nowhere_to_publish_to(make_stage) -> None:
+    stage = make_stage(topics=(), relay=("R",), quit_at_eof=True)
+    async with stage.running(TextShell):
+        stage.err.take()
+        stage.type("hello\n")
+        stage.end_input()
+        assert await stage.finish() == 1
+    assert stage.err.take() == ["pubsub-node: line 1: there is no --topic to publish to"]
+    assert stage.node.published == []
+
+
+async def test_warnings_of_the_package_are_problems(make_stage) -> None:
+    stage = make_stage(quiet=True)
+    logger = logging.getLogger("pubsub")
+    before = list(logger.handlers)
+    async with stage.running(TextShell):
+        logger.warning("direct peer %s: %s", "x", "refused\n")
+        logger.info("not that")
+        assert stage.err.take() == ["pubsub-node: direct peer x: refused\\n"]
+    assert logger.handlers == before
 
 
 async def test_quiet_silences_all_but_problems(make_stage) -> None:
@@ -261,7 +314,9 @@ async def test_losses_are_said(make_stage, autojump_clock: MockClock) -> None:
             stage.node.tell(Connected(ANN))
         await trio.sleep(1)
         problems = stage.err.take()
-        assert "pubsub-node: 808 messages lost: they came faster than we could print" in problems
+        assert (
+            "pubsub-node: 808 messages lost in A: they came faster than we could print" in problems
+        )
         assert "pubsub-node: 904 events lost: they came faster than we could print" in problems
 
 
@@ -272,19 +327,6 @@ async def test_losses_are_said_even_at_a_sudden_end(make_stage) -> None:
         stage.node.deliver(FakeMessage("A", b"x"))
         await wait_all_tasks_blocked()
     assert stage.err.take()[-1] == ("pubsub-node: 1 line lost: standard output is not being read")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "lines"),
-    [
-        ({}, {"A": []}, []),
-        ({"A": ["p1"]}, {"A": ["p1"]}, []),
-        ({"A": ["p1"]}, {"A": ["p2", "p3"]}, ["mesh of A: +p2 +p3 -p1, now 2 peers"]),
-        ({"A": ["p1"]}, {"B": ["p1"]}, ["mesh of B: +p1, now 1 peer"]),
-    ],
-)
-def test_changes_of_the_mesh(before: dict, after: dict, lines: list[str]) -> None:
-    assert mesh_changes(before, after) == lines
 
 
 def test_an_address_is_named_once() -> None:
