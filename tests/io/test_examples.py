@@ -87,6 +87,24 @@ def test_a_demonstration_that_fails_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_direct_peers_get_large_films_without_a_mesh() -> None:
+    result = subprocess.run(
+        [sys.executable, "examples/direct_peers.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=18,
+    )
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        "sent to [1, 1] peers",
+        "received 5000000 bytes",
+        "received 1000000 bytes",
+        "in ann's mesh: 0",
+        "traced: 2 deliveries",
+    ]
+
+
 def test_two_runs_of_the_smallest_program_hear_each_other() -> None:
     command = on_loopback((ROOT / "examples" / "publish_subscribe.py").read_text())
     with running(command, 2) as runs:
