@@ -178,8 +178,9 @@ class Node:
     def configure_topic(self, topic: str, params: TopicParams | None) -> None:
         """Give a topic parameters of its own from now on, or with None those of the node.
 
-        Raises ParamError for an impossible set, and for a `max_message_size` for
-        which the streams are too small: give that to `open_node(topics=…)`.
+        Subscriptions and validators go by those that hold when they are made. Raises
+        ParamError for an impossible set, and for a `max_message_size` for which the
+        streams are too small: give that to `open_node(topics=…)`.
         """
         self._engine.check_open()
         if isinstance(params, TopicParams) and params.max_message_size is not None:
@@ -200,7 +201,8 @@ class Node:
         or a bool; it is a plain function (called inline: be fast) or an async
         one (at most `concurrency` at a time, ignored after `timeout` seconds;
         defaults: parameters `validate_concurrency`, `validate_timeout`). It is asked
-        after the node's own validators (`open_node(validators=…)`). None removes it.
+        after those of `open_node(validators=…)`, but plain functions before async ones.
+        None removes it, and leaves those.
         Own publishes are not validated. An exception that it raises ends the node.
         """
         self._engine.check_open()
@@ -250,6 +252,8 @@ class Node:
 
     def events(self, *, topic: str | None = None, capacity: int = 4096) -> EventStream:
         """What happens from now on: peers come, go, join and leave topics and meshes.
+
+        Also what slow subscriptions lose.
 
         With `topic`, only what belongs to that topic. Of more than `capacity`
         unread events the oldest are lost, and counted.

@@ -172,6 +172,19 @@ def test_a_topic_of_fanout_only_is_not_subscribed() -> None:
     dialogue >> dialogue.publish(topic="out") << ["A: MESSAGE us1 out: hello", "published to A"]
 
 
+def test_a_topic_that_becomes_fanout_only_goes_on_and_is_not_subscribed_again() -> None:
+    dialogue = Dialogue()
+    dialogue.do(Subscribe("out"), A.connects(), A.subscribes("out"))
+    dialogue.do(SetTopic("out", TopicParams(fanout_only=True)))
+    with pytest.raises(ParamError, match="fanout_only"):
+        dialogue.do(Subscribe("out"))
+    assert dialogue.mesh("out") == ["A"]
+    dialogue >> A.sends(B.message(1, "out")) << "deliver out: hello"
+    dialogue >> Unsubscribe("out") << ["A: UNSUBSCRIBE out", "A: PRUNE out 10"]
+    with pytest.raises(ParamError, match="fanout_only"):
+        dialogue.do(Subscribe("out"))
+
+
 def test_impossible_parameters_are_refused_with_the_name_of_the_topic() -> None:
     with pytest.raises(ParamError, match=r"topic 'news': d_low <= d <= d_high"):
         Dialogue(topics={"news": TopicParams(d=20)})

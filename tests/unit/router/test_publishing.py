@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pubsub.errors import LocalError, NotEnoughPeersError
+from pubsub.errors import LocalError, NotEnoughPeersError, ParamError
 from pubsub.params import Params, Signing
 from pubsub.pb import rpc_pb2
 from pubsub.router.events import Patience, Subscribe, Unsubscribe
@@ -222,3 +222,11 @@ def test_topics_that_are_only_published_to_leave_no_record() -> None:
     dialogue.do(*[dialogue.publish(topic=f"topic {number}") for number in range(50)])
     dialogue.do(Beat)
     assert dialogue.router._core.topics == {}
+
+
+@pytest.mark.parametrize("topic", [None, 7, ["news"], b"news"])
+def test_a_topic_that_is_no_text_is_said(topic: object) -> None:
+    dialogue = Dialogue()
+    for event in (dialogue.publish(topic=topic), Subscribe(topic)):
+        with pytest.raises(ParamError, match="a topic is text, not "):
+            dialogue.do(event)

@@ -53,6 +53,23 @@ def test_which_function_makes_the_ids(node: object, of_topic: object, expected: 
     assert state.message_id is expected
 
 
+@pytest.mark.parametrize("topic", [None, 7, ["news"], b"news"])
+def test_a_topic_is_text(topic: object) -> None:
+    settings = TopicSettings(Params(), None, {})
+    for verb in (settings.of, lambda name: settings.set(name, None)):
+        with pytest.raises(ParamError, match="a topic is text, not "):
+            verb(topic)
+    with pytest.raises(ParamError, match="a topic is text, not "):
+        TopicSettings(Params(), None, {topic if topic != ["news"] else 0: TopicParams()})
+
+
+def test_what_is_no_set_of_parameters_is_refused_and_changes_nothing() -> None:
+    settings = TopicSettings(Params(), None, {"news": TopicParams(d=7)})
+    with pytest.raises(ParamError, match="'news' takes TopicParams, not {'d': 8}"):
+        settings.set("news", {"d": 8})
+    assert settings.of("news").d == 7
+
+
 def test_the_largest_message_of_all_topics_bounds_what_is_read() -> None:
     settings = TopicSettings(Params(), None, {"a": TopicParams(max_message_size=5)})
     assert settings.max_message_size == 1 << 20
