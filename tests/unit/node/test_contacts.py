@@ -56,6 +56,9 @@ class FakeHost:
     def add_listener(self, listener: object) -> None:
         self.listeners.append(listener)
 
+    def remove_listener(self, listener: object) -> None:
+        self.listeners.remove(listener)
+
     async def connect(self, *addresses: Address) -> PeerId:
         self.dialled.append(addresses)
         await trio.lowlevel.checkpoint()
@@ -117,6 +120,7 @@ async def test_one_that_is_removed_is_dialled_no_more(
     dialled = len(desk.host.dialled)
     await trio.sleep(300)
     assert len(desk.host.dialled) == dialled > 0
+    assert desk.host.listeners == []
     assert desk.contacts.direct == []
     assert desk.fed == [SetDirect(ANN, True), SetDirect(ANN, False)]
     assert not desk.host.is_protected(ANN)

@@ -65,7 +65,7 @@ def test_a_topic_is_text(topic: object) -> None:
 
 def test_what_is_no_set_of_parameters_is_refused_and_changes_nothing() -> None:
     settings = TopicSettings(Params(), None, {"news": TopicParams(d=7)})
-    with pytest.raises(ParamError, match="'news' takes TopicParams, not {'d': 8}"):
+    with pytest.raises(ParamError, match="'news' takes TopicParams"):
         settings.set("news", {"d": 8})
     assert settings.of("news").d == 7
 
