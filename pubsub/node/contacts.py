@@ -33,9 +33,8 @@ class Contacts:
         host: Host,
         nursery: trio.Nursery,
         feed: Callable[[Event], object],
-        *,
         on_failure: OnFailure,
-        on_drop: Callable[[Dropped], None],
+        on_drop: Callable[[Dropped], None] | None = None,
     ) -> None:
         self._host = host
         self._nursery = nursery
@@ -98,7 +97,8 @@ class Contacts:
             signed = _record_of(effect)
             if signed is None:
                 self.bad_offers += 1
-                self._on_drop(Dropped(BAD_RECORD, 1, effect.source, "", b""))
+                if self._on_drop is not None:
+                    self._on_drop(Dropped(BAD_RECORD, 1, effect.source, "", b""))
                 return
             self._host.peer_store.add_record(signed)
         if self._host.peer_store.addresses(effect.peer):

@@ -62,13 +62,8 @@ class Engine:
         self.readers = Readers(self._enter, self._leave, self._trace)
         self.publisher = Publisher(router, self.links, self.feed, self.check_open)
         self.validators = Validators(validators, router, nursery, self.feed)
-        self.contacts = Contacts(
-            host,
-            nursery,
-            self.feed,
-            on_failure=Failures("direct peer").say,
-            on_drop=self.readers.tell_traces,
-        )
+        say = Failures("direct peer").say
+        self.contacts = Contacts(host, nursery, self.feed, say, self.readers.tell_traces)
         self._barred: list[PeerId] = []
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
             Writable: self._on_writable,
