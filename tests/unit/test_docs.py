@@ -23,7 +23,7 @@ def test_links_between_pages_lead_somewhere():
     broken = [
         f"{page.name}: {target}"
         for page in pages
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)#:\s]+)(?: [^)]*)?\)", page.read_text(encoding="utf-8"))
         if not (page.parent / target).exists()
     ]
     assert not broken
@@ -86,3 +86,18 @@ def test_every_rule_of_the_protocol_page_names_its_test_and_where_it_is_kept():
 def test_every_test_of_a_specification_is_named_on_the_protocol_page():
     named = {(file, test) for row in rows_of_the_page() for test, file in TEST_LINK.findall(row[4])}
     assert not sorted(spec_tests() - named)
+
+
+def test_each_yes_of_the_table_of_features_leads_to_a_test():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
+    ours = {row[0].strip(): row[1].strip() for row in rows if len(row) == 7}
+    assert len(ours) > 40
+    wrong = []
+    for feature, cell in ours.items():
+        link = re.fullmatch(r'\[yes\]\(([\w/.]+) "(test_\w+)"\)', cell)
+        if link is None:
+            wrong += [feature] if cell not in ("no", "here") else []
+        elif f"def {link[2]}(" not in (ROOT / link[1]).read_text(encoding="utf-8"):
+            wrong.append(feature)
+    assert not wrong
