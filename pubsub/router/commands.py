@@ -109,3 +109,8 @@ def _recheck(core: Core, peer: Peer, *, now: float) -> None:
         if core.may_know(peer.id, name):
             del peer.withheld[name]
             note_subscription(core, peer, name, now=now)
+            state = core.topics.get(name)
+            if state is None or not state.subscribed:
+                # It may believe that we are there, since we left while it could not be told.
+                peer.outbox.subscription(name, joined=False)
+                core.tell(peer)

@@ -255,6 +255,18 @@ def test_who_left_meanwhile_is_not_let_in() -> None:
     dialogue >> Recheck() << "A: SUBSCRIBE news"
 
 
+def test_who_is_let_in_again_hears_that_we_left_meanwhile() -> None:
+    known = {A.id}
+    dialogue = Dialogue(may_know=lambda peer, _: peer in known)
+    dialogue.do(Subscribe("news"), A.connects(), A.subscribes("news"))
+    known.clear()
+    dialogue.do(Recheck())
+    dialogue >> Unsubscribe("news") << []
+    known.add(A.id)
+    dialogue >> Recheck() << ["A joined news", "A: UNSUBSCRIBE news"]
+    dialogue >> Recheck() << []
+
+
 # What a peer is known to take
 
 
