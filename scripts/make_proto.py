@@ -1,6 +1,6 @@
 """Generate pubsub/pb/ from proto/gossipsub_trio/, or check that it is up to date.
 
-    make_proto.py            write pubsub/pb/NAME_pb2.py and NAME_pb2.pyi
+    make_proto.py            write pubsub/pb/NAME_pb2.py and NAME_pb2.pyi, folders alike
     make_proto.py --check    exit 1 if what is there differs from what would be written
 
 Protobuf's default pool is shared by the whole process, so each file is registered
@@ -27,7 +27,7 @@ def main() -> int:
     check = parser.parse_args().check
 
     wanted = generate()
-    present = {path.name: path.read_text() for path in GENERATED.glob("*_pb2.py*")}
+    present = texts(GENERATED)
     changed = sorted(name for name in wanted | present if wanted.get(name) != present.get(name))
     if check:
         if changed:
@@ -38,6 +38,7 @@ def main() -> int:
         return 0
     for name in changed:
         if name in wanted:
+            (GENERATED / name).parent.mkdir(exist_ok=True)
             (GENERATED / name).write_text(wanted[name])
         else:
             (GENERATED / name).unlink()
@@ -46,11 +47,8 @@ def main() -> int:
 
 
 def generate() -> dict[str, str]:
-    """Run protoc and return the text of every generated file by its name."""
-    schemas = sorted(SCHEMAS.glob("*.proto"))
-    for schema in schemas:
-        if re.search(r"^\s*import\b", schema.read_text(), re.MULTILINE):
-            sys.exit(f"error: {schema.name} imports another file; its module would not be found")
+    """Run protoc and return the text of every generated file by its path."""
+    schemas = sorted(SCHEMAS.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as directory:
         command = [
             *(sys.executable, "-W", "ignore", "-m", "grpc_tools.protoc"),
@@ -61,8 +59,18 @@ def generate() -> dict[str, str]:
         ]
         if subprocess.run(command, check=False).returncode:
             sys.exit("error: protoc refused the schemas (see above)")
-        written = Path(directory, SCHEMAS.name).iterdir()
-        return {path.name: path.read_text() for path in written}
+        written = texts(Path(directory, SCHEMAS.name))
+        return {name: moved(text) for name, text in written.items()}
+
+
+def texts(folder: Path) -> dict[str, str]:
+    written = [*folder.rglob("*_pb2.py"), *folder.rglob("*_pb2.pyi")]
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in written}
+
+
+def moved(text: str) -> str:
+    """The text with its imports of other schemas' modules pointing to where these are."""
+    return re.sub(rf"^from {SCHEMAS.name}\b", "from pubsub.pb", text, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def missing_tests(module: Module) -> Iterator[str]:
 
 
 RULES = (wrong_imports, impurities, oversizes, missing_tests)
-MODULES = [load(path) for path in sorted(SOURCE.rglob("*.py")) if path.parent.name != "pb"]
+MODULES = [load(path) for path in sorted(SOURCE.rglob("*.py")) if SOURCE / "pb" not in path.parents]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or FACE)
