@@ -15,12 +15,22 @@ def _command(kind: str) -> tuple[str, ...]:
     return tuple(peers.build(kind))
 
 
+def _ready(kind: str) -> list[str]:
+    reason = peers.why_not(kind)
+    if reason is not None:
+        if os.environ.get("INTEROP_REQUIRED"):
+            pytest.fail(f"{kind} peer: {reason}")
+        pytest.skip(f"{kind} peer: {reason}")
+    return list(_command(kind))
+
+
 @pytest.fixture(params=["go", "js"])
 def command(request: pytest.FixtureRequest) -> list[str]:
     """The command that runs a foreign peer."""
-    reason = peers.why_not(request.param)
-    if reason is not None:
-        if os.environ.get("INTEROP_REQUIRED"):
-            pytest.fail(f"{request.param} peer: {reason}")
-        pytest.skip(f"{request.param} peer: {reason}")
-    return list(_command(request.param))
+    return _ready(request.param)
+
+
+@pytest.fixture
+def js_node() -> str:
+    """A Node that has the packages of interop/js."""
+    return _ready("js")[0]
