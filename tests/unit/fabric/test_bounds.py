@@ -74,6 +74,12 @@ def test_fields_that_do_not_fit_are_refused(tail: bytes) -> None:
         check_entries(PADDING + tail)
 
 
+def test_a_field_ends_with_the_message_that_it_is_in() -> None:
+    # data_dig of two bytes, whose digest says that it has three.
+    with pytest.raises(MalformedMessageError, match="longer"):
+        check_entries(b"\x52\x02\x12\x03" + PADDING)
+
+
 def test_fields_of_fixed_length_are_stepped_over() -> None:
     check_entries(PADDING + b"\x09" + bytes(8) + b"\x0d" + bytes(4) + b"\x08\x80\x01")
 
