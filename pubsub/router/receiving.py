@@ -18,7 +18,7 @@ from pubsub.identity.verify import SignatureCheck, Verdict
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Signing
 from pubsub.pb import rpc_pb2
-from pubsub.router import control
+from pubsub.router import control, message_ids
 from pubsub.router.core import Core, Waiting
 from pubsub.router.effects import Disconnect, Validate, Verify
 from pubsub.router.events import RpcReceived, Validation, ValidationFinished, Verified
@@ -27,6 +27,8 @@ from pubsub.router.peer import Peer
 from pubsub.score import Rejection
 from pubsub.wire.rpc import decode_rpc, publish_field
 
+TOTAL = frozenset(message_ids.PRESETS.values())
+"Functions that give any message an id; others are asked for well-formed ones only."
 HASHED = bytes((SHA2_256,))
 "How the id of an author begins whose key is not in it."
 MESSAGE_SLACK = 8 * 1024
@@ -172,9 +174,11 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
     if message.origin == core.id:
         # Ours, from before a restart or forged: either way we did not just send it.
         core.drop("own_message", peer=peer.id, topic=topic.name, message_id=message_id)
+        _keep_promise(core, message)
         return
     if core.barred and message.origin in core.barred:
         core.drop("author_barred", peer=peer.id, topic=topic.name, message_id=message_id)
+        _keep_promise(core, message)
         return
     if signed and batch.has(message_id, raw):
         _count_duplicate(core, message)
@@ -209,13 +213,22 @@ def _not_anonymous(parsed: rpc_pb2.Message) -> Verdict | None:
 def _refuse(core: Core, message: Message, verdict: Verdict, drop: str, reason: str) -> None:
     """Drop a message; its sender is blamed only if no correct peer forwards such a one."""
     if verdict is Verdict.ODD:
-        _drop(core, "odd_message", message)
+        _pass_over(core, message)
         return
     _drop(core, drop, message)
     core.reject(message, Rejection.INVALID, proven=False)
     sender = core.peers.get(message.received_from)
     if sender is not None:
         core.blame(sender, INVALID_MESSAGE, reason)
+
+
+def _pass_over(core: Core, message: Message) -> None:
+    """Drop a message that others may have taken for good; whoever promised it has kept its word."""
+    topic = core.topics.get(message.topic)
+    if not message.id and topic is not None and topic.message_id in TOTAL:
+        message.id = topic.message_id(message)
+    _drop(core, "odd_message", message)
+    _keep_promise(core, message)
 
 
 def _drop(core: Core, reason: str, message: Message) -> None:
@@ -241,7 +254,7 @@ def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now
 
 
 def _keep_promise(core: Core, message: Message) -> None:
-    """Note that a peer sent what it told of, though we had no time to look at it."""
+    """Note that a peer sent what it told of, though we have no time or no use for it."""
     promised = core.promises.get(message.id)
     if promised is not None:
         promised.pop(message.received_from, None)

@@ -10,7 +10,7 @@ from pubsub.router.events import PeerConnected, SetValidation, Subscribe, Valida
 from pubsub.router.router import Router
 from pubsub.router.scoring import Scoring
 from pubsub.score import ScoreParams, ScoreThresholds
-from tests.unit.router.dialogue import CROWD, A, B, Beat, C, D, Dialogue, Them, signed
+from tests.unit.router.dialogue import CROWD, US, A, B, Beat, C, D, Dialogue, Them, signed
 
 SMALL = Params(d=1, d_low=1, d_high=1)
 
@@ -139,6 +139,22 @@ def test_promises_are_kept_or_cost(kept: bool) -> None:
     dialogue.beats(4)
     assert (score(dialogue, B) < 0) is not kept
     assert dialogue.counters().get("broken_promises", 0) == (not kept)
+
+
+def odd_number(author: Them) -> tuple[bytes, bytes]:
+    """A message numbered as go alone allows, and its id."""
+    fields = {"author": bytes(author.id), "seqno": b"7", "topic": "news"}
+    return signed(author, data=b"odd", **fields), bytes(author.id) + b"7"
+
+
+@pytest.mark.parametrize("raw", [odd_number(C), (US.message(1), US.id_of(1))], ids=["odd", "own"])
+def test_a_promise_of_a_message_that_we_do_not_want_is_kept(raw: tuple[bytes, bytes]) -> None:
+    message, message_id = raw
+    dialogue = in_news(A, B, params=SMALL)
+    dialogue.do(B.has("news", message_id), B.sends(message))
+    dialogue.beats(4)
+    assert dialogue.counters()["iwant_sent"] == 1
+    assert dialogue.counters().get("broken_promises", 0) == 0
 
 
 def test_a_promise_kept_by_another_is_kept() -> None:
