@@ -26,6 +26,22 @@ MAX_TOPIC_BYTES_PER_PEER = 256 * 1024
 MAX_ASKED = 200_000
 "Ids asked for and not yet come, over all peers (ours)."
 
+MAX_CONTROL = 100_000
+"""What a peer may say between two heartbeats, in message ids (ours).
+
+Honest peers stay far below: v1.1 lets us hear 50,000 ids of a peer's IHAVE and ask for 5,000.
+"""
+JOIN_COST = 5
+"A SUBSCRIBE counts as so many ids: peers come with thousands of topics."
+LEAVE_COST = 50
+"An UNSUBSCRIBE: few leave thousands at once, and stay."
+ENTRY_COST = 20
+"A GRAFT, a PRUNE, an IHAVE."
+BLIND_GRAFT_COST = 500
+"A GRAFT for a topic that we are not in, which an honest peer sends by accident only."
+FLOOD_PER_FAULT = 10_000
+"So many ids beyond the limit are one fault (ours)."
+
 MAX_ID_BYTES = 576
 "Longer message ids are passed over (ours; go's are 46 bytes, js's up to 563 for RSA-4096)."
 MAX_ASKERS = 3
@@ -41,6 +57,7 @@ def on_subscriptions(
     core: Core, peer: Peer, entries: list[tuple[str, bool]], *, now: float
 ) -> None:
     """Note what a peer joined and left."""
+    meter(core, peer, sum(JOIN_COST if joined else LEAVE_COST for _, joined in entries))
     for name, joined in entries:
         if not joined:
             topic = core.topics.get(name)
@@ -82,6 +99,7 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
     if not peer.features.gossip:
         core.drop("control_from_floodsub", peer=peer.id)
         return
+    meter(core, peer, _cost(message))
     if message.ihave or message.iwant:
         if core.score(peer.id) < core.thresholds.gossip and not peer.direct:
             core.drop("gossip_below_threshold", peer=peer.id)
@@ -94,6 +112,25 @@ def on_control(core: Core, peer: Peer, message: Control, *, now: float) -> None:
         _on_graft(core, peer, name, now=now)
     for entry in message.prune:
         _on_prune(core, peer, entry, now=now)
+
+
+def _cost(message: Control) -> int:
+    entries = len(message.ihave) + len(message.graft) + len(message.prune)
+    ids = len(message.iwant) + len(message.idontwant) + sum(len(ids) for _, ids in message.ihave)
+    return ENTRY_COST * entries + ids
+
+
+def meter(core: Core, peer: Peer, cost: int) -> None:
+    """Count what a peer says, and hold against it what is more than anybody needs to say.
+
+    The limits on what is heeded do not tell a peer that goes too far from one that means
+    harm, and what is passed over must be read all the same.
+    """
+    peer.control_heard += cost
+    beyond = min(cost, peer.control_heard - MAX_CONTROL)
+    if beyond > 0:
+        core.counters["control_flood"] += beyond
+        core.misbehaved(peer, beyond / FLOOD_PER_FAULT, "a flood of control")
 
 
 def _on_ihave(
@@ -179,6 +216,7 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
     topic = core.topics.get(name)
     if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
         core.drop("graft_unknown_topic", peer=peer.id, topic=name)
+        meter(core, peer, BLIND_GRAFT_COST)
         return
     core.counters["graft_received"] += 1
     if peer.id in topic.mesh:

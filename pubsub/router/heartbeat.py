@@ -26,7 +26,7 @@ def beat(core: Core, *, now: float) -> None:
         core.gater.refresh(now=now)
     for peer in core.peers.values():
         peer.ihave_heard = peer.ids_asked = peer.ids_answered = peer.unwanted_heard = 0
-        peer.px_taken = 0
+        peer.px_taken = peer.control_heard = 0
         peer.faults *= FAULT_DECAY
         outbox = peer.outbox
         if outbox.overgrown:

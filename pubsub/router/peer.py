@@ -38,6 +38,9 @@ class Peer:
     streaming: bool = False
     "Our stream to it stood at least once."
 
+    control_heard: int = 0
+    "What it said since the last heartbeat, heeded or not (see `control.meter`)."
+
     unwanted_heard: int = 0
     "Ids of IDONTWANT since the last heartbeat."
 

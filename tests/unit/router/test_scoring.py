@@ -6,11 +6,12 @@ import pytest
 
 from pubsub.identity import PeerId
 from pubsub.params import Params
+from pubsub.pb import rpc_pb2
 from pubsub.router.events import PeerConnected, SetValidation, Subscribe, Validation
 from pubsub.router.router import Router
 from pubsub.router.scoring import Scoring
 from pubsub.score import ScoreParams, ScoreThresholds
-from tests.unit.router.dialogue import CROWD, US, A, B, Beat, C, D, Dialogue, Them, signed
+from tests.unit.router.dialogue import CROWD, US, A, B, Beat, C, D, Dialogue, Them, rpc, signed
 
 SMALL = Params(d=1, d_low=1, d_high=1)
 
@@ -35,6 +36,13 @@ def lower(dialogue: Dialogue, peer: Them, amount: float) -> None:
     assert scores is not None
     scores.behaviour(peer.id, amount)
     assert score(dialogue, peer) < 0
+
+
+def behaviour(dialogue: Dialogue, peer: Them) -> float:
+    """The peer's breaches of the protocol, as remembered."""
+    scores = dialogue.router._core.scores
+    assert scores is not None
+    return scores.inspect(peer.id, now=dialogue.now).behaviour
 
 
 def forged(seqno: int) -> bytes:
@@ -155,6 +163,39 @@ def test_a_promise_of_a_message_that_we_do_not_want_is_kept(raw: tuple[bytes, by
     dialogue.beats(4)
     assert dialogue.counters()["iwant_sent"] == 1
     assert dialogue.counters().get("broken_promises", 0) == 0
+
+
+IDS = [b"x"] * 40_000
+
+
+@pytest.mark.parametrize(
+    ("flood", "costs"),
+    [
+        ([rpc(iwant=IDS)] * 2, 0.0),
+        ([rpc(iwant=IDS)] * 3, 2.0),
+        ([rpc(idontwant=IDS)] * 4, 6.0),
+        ([rpc(ihave=[("news", IDS)])] * 4, 6.0),
+        ([rpc(graft=["guess"])] * 190, 0.0),
+        ([rpc(graft=["guess"])] * 230, 1.96),
+        ([rpc(prune=[("guess", 1)] * 5000)], 0.0),
+        ([rpc(subscribe=["news"] * 5000)] * 4, 0.0),
+        ([rpc(subscribe=["news"] * 5000)] * 5, 2.5),
+        ([rpc(unsubscribe=["news"] * 2000)], 0.0),
+        ([rpc(unsubscribe=["news"] * 2500)], 2.5),
+    ],
+)
+def test_control_beyond_anybodys_need_costs(flood: list[rpc_pb2.RPC], costs: float) -> None:
+    dialogue = in_news(A, B)
+    dialogue.do(*[A.says(one) for one in flood])
+    assert behaviour(dialogue, A) == pytest.approx(costs, abs=0.01)
+    assert behaviour(dialogue, B) == 0.0
+
+
+def test_what_may_be_said_is_counted_anew_at_each_heartbeat() -> None:
+    dialogue = in_news(A)
+    for _ in range(5):
+        dialogue.do(A.says(rpc(iwant=IDS)), A.says(rpc(iwant=IDS)), Beat)
+    assert behaviour(dialogue, A) == 0.0
 
 
 def test_a_promise_kept_by_another_is_kept() -> None:
