@@ -44,6 +44,8 @@ FLOOD_PER_FAULT = 10_000
 
 MAX_ID_BYTES = 576
 "Longer message ids are passed over (ours; go's are 46 bytes, js's up to 563 for RSA-4096)."
+MAX_PROMISES = 4
+"Ids of one IHAVE that are followed, at most (ours; go: 1, rust: all)."
 MAX_ASKERS = 3
 "Peers asked for one message at a time (ours)."
 NOBODY: Mapping[PeerId, float] = MappingProxyType({})
@@ -170,9 +172,11 @@ def _on_ihave(
     peer.ids_asked += len(chosen)
     peer.asked_at = now
     # One id, by chance, stands for all: whoever told of ids it will not send
-    # cannot know which one counts (v1.1 §Spam Protection Measures).
-    promised = chosen[core.rng.randrange(len(chosen))]
-    core.promises.setdefault(promised, {})[peer.id] = now + params.iwant_followup_time
+    # cannot know which one counts (v1.1 §Spam Protection Measures). Whoever has
+    # faults is followed more closely, the more so the more it has.
+    closely = min(1 + int(peer.faults), MAX_PROMISES, len(chosen))
+    for promised in core.rng.sample(chosen, closely):
+        core.promises.setdefault(promised, {})[peer.id] = now + params.iwant_followup_time
     peer.outbox.iwant(chosen)
     core.counters["iwant_sent"] += len(chosen)
     core.tell(peer)

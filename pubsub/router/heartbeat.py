@@ -10,6 +10,8 @@ from pubsub.router.effects import Disconnect
 from pubsub.router.peer import Peer
 
 BROKEN_PROMISE = 1.0
+PATIENCE = 10
+"Follow-up times that a promise may take where messages come, one after the other (ours)."
 SLOWEST_DRAIN = 16
 "Heartbeats that a full queue may take to empty (ours)."
 OVERGROWN = "it does not read what it is sent"
@@ -90,13 +92,25 @@ def _balance(core: Core, topic: TopicState, now: float) -> None:
 def _punish_broken_promises(core: Core, now: float) -> None:
     """P7 for peers that told of messages and did not send them (v1.1 §Spam Protection Measures)."""
     for message_id, peers in list(core.promises.items()):
-        for peer_id in [peer_id for peer_id, until in peers.items() if until <= now]:
+        for peer_id, until in list(peers.items()):
+            peer = core.peers.get(peer_id)
+            if until > now or (peer is not None and _may_be_slow(core, peer, until, now)):
+                continue
             del peers[peer_id]
             core.counters["broken_promises"] += 1
-            if peer_id in core.peers:
-                core.misbehaved(core.peers[peer_id], BROKEN_PROMISE, "broken promises")
+            if peer is not None:
+                core.misbehaved(peer, BROKEN_PROMISE, "broken promises")
         if not peers:
             del core.promises[message_id]
+
+
+def _may_be_slow(core: Core, peer: Peer, until: float, now: float) -> bool:
+    """True while a message that is overdue may still wait behind others, on a line that is slow.
+
+    Honest peers of an overloaded network would shut each other out otherwise.
+    """
+    wait = core.params.iwant_followup_time
+    return peer.message_at > until - wait and now < until + (PATIENCE - 1) * wait
 
 
 def _gossip(core: Core) -> None:

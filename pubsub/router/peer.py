@@ -59,6 +59,9 @@ class Peer:
     asked_at: float = -1e18
     "When we last sent it an IWANT."
 
+    message_at: float = -1e18
+    "When it last sent us a message, whatever it was."
+
     taken_before: int = 0
     "How many messages it had taken at the last heartbeat."
 

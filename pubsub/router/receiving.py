@@ -98,7 +98,8 @@ def on_rpc(core: Core, event: RpcReceived, *, now: float) -> None:
                 continue
             if shut:
                 core.drop(shut, len(rpc.publish), peer=peer.id)
-            else:
+            elif rpc.publish:
+                peer.message_at = now
                 for raw in rpc.publish:
                     _on_message(core, peer, raw, batch, now=now)
         except RemoteError as error:

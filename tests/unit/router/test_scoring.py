@@ -149,6 +149,27 @@ def test_promises_are_kept_or_cost(kept: bool) -> None:
     assert dialogue.counters().get("broken_promises", 0) == (not kept)
 
 
+@pytest.mark.parametrize(("beats", "broken"), [(25, 0), (32, 1)])
+def test_a_promise_may_take_longer_where_other_messages_come(beats: int, broken: int) -> None:
+    dialogue = in_news(A, B, params=SMALL)
+    dialogue.do(B.has("news", C.id_of(1)))
+    for number in range(beats):
+        dialogue.do(B.sends(D.message(number)), Beat)
+    dialogue.do(B.sends(C.message(1)))
+    dialogue.beats(4)
+    assert dialogue.counters().get("broken_promises", 0) == broken
+
+
+def test_a_liar_once_a_second_sinks_below_the_graylist_threshold() -> None:
+    dialogue = in_news(A, B, params=SMALL)
+    scores = []
+    for number in range(20):
+        dialogue.do(B.has("news", *[C.id_of(100 * number + each) for each in range(100)]), Beat)
+        scores.append(score(dialogue, B))
+    assert sum(value < -80 for value in scores) >= 5
+    assert score(dialogue, A) >= 0
+
+
 def odd_number(author: Them) -> tuple[bytes, bytes]:
     """A message numbered as go alone allows, and its id."""
     fields = {"author": bytes(author.id), "seqno": b"7", "topic": "news"}
