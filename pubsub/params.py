@@ -132,9 +132,6 @@ class Params:
     max_topics_per_peer: int = _param(
         1024, "subscriptions remembered per peer (ours; js, rust: 5000)", least=1
     )
-    max_topics: int = _param(
-        65_536, "topics remembered, over all peers; our own always are (ours)", least=1
-    )
     max_publish_per_rpc: int = _param(5000, "messages read from one RPC (rust, js)", least=1)
     max_control_per_rpc: int = _param(5000, "control entries read from one RPC (rust)", least=1)
     max_peers: int = _param(1024, "pubsub peers at one time (ours)", least=1)

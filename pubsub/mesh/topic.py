@@ -104,5 +104,5 @@ class TopicState:
 
     @property
     def idle(self) -> bool:
-        """True when the record holds nothing worth keeping."""
-        return not (self.subscribed or self.peers or self.fanout or self.backoff)
+        """True when the record holds nothing that the peers' own records do not say."""
+        return not (self.subscribed or self.fanout or self.backoff)

@@ -92,7 +92,7 @@ def _recheck(core: Core, peer: Peer, *, now: float) -> None:
     """
     for name in list(peer.topics):
         if not core.may_know(peer.id, name):
-            core.leave(peer, core.topics[name])
+            core.leave(peer, name)
             peer.withheld[name] = None
             core.counters["peers_parted"] += 1
             lost = peer.outbox.forget(name, topic_of)

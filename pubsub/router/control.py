@@ -62,9 +62,8 @@ def on_subscriptions(
     meter(core, peer, sum(JOIN_COST if joined else LEAVE_COST for _, joined in entries))
     for name, joined in entries:
         if not joined:
-            topic = core.topics.get(name)
-            if topic is not None:
-                core.leave(peer, topic)
+            if name in peer.topics:
+                core.leave(peer, name)
             if peer.withheld:
                 peer.withheld.pop(name, None)
         elif name not in peer.topics:
@@ -80,17 +79,17 @@ def note_subscription(core: Core, peer: Peer, name: str, *, now: float) -> None:
         peer.withheld[name] = None
         core.drop("may_not_know", peer=peer.id, topic=name)
     else:
-        topic = core.topic(name)
-        core.join(peer, topic)
-        welcome = rules.welcome(topic, peer.id, topic.params, now=now, standing=core)
-        core.apply(topic, welcome, now=now)
+        core.join(peer, name)
+        topic = core.topics.get(name)
+        if topic is not None:
+            welcome = rules.welcome(topic, peer.id, topic.params, now=now, standing=core)
+            core.apply(topic, welcome, now=now)
 
 
 def _has_room(core: Core, peer: Peer, name: str) -> bool:
     return (
         0 < len(name) <= core.params.max_topic_length
         and len(peer.topics) + len(peer.withheld) < core.params.max_topics_per_peer
-        and (name in core.topics or len(core.topics) < core.params.max_topics)
         and peer.topic_bytes + len(name) <= MAX_TOPIC_BYTES_PER_PEER
         and core.policy.topics(name)
     )
@@ -227,7 +226,7 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
         return
     # A GRAFT can overtake the SUBSCRIBE (rust and js graft at once).
     if name not in peer.topics and _has_room(core, peer, name):
-        core.join(peer, topic)
+        core.join(peer, name)
     why = rules.refusal(topic, peer.id, topic.params, now=now, standing=core)
     if why is None and name in peer.topics:
         core.enter_mesh(topic, peer.id, now=now)

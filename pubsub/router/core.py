@@ -86,6 +86,7 @@ class Core:
         self.direct: dict[PeerId, None] = {}
         "Direct peers, connected or not."
         self.topics: dict[str, TopicState] = {}
+        "Topics that matter to us. What peers subscribe to beside these, their own records say."
         self.seen = SeenCache(params.seen_ttl, params.seen_limit)
         self.cache = MessageCache(
             params.history_length, params.history_gossip, params.history_bytes
@@ -249,6 +250,9 @@ class Core:
         if state is None:
             state = self.topics[name] = TopicState(name)
             self.settings.apply(state)
+            for peer in self.peers.values():
+                if name in peer.topics:
+                    state.add_peer(peer.id, meshable=peer.meshable)
         return state
 
     def tidy(self, topic: TopicState) -> None:
@@ -256,27 +260,34 @@ class Core:
         if topic.idle:
             self.topics.pop(topic.name, None)
 
-    def join(self, peer: Peer, topic: TopicState) -> None:
-        """Note that a peer subscribes."""
-        if topic.add_peer(peer.id, meshable=peer.meshable):
-            peer.topics[topic.name] = None
-            peer.topic_bytes += len(topic.name)
-            self.effects.append(PeerJoined(topic.name, peer.id))
+    def join(self, peer: Peer, name: str) -> None:
+        """Note that a peer subscribes; it did not before."""
+        peer.topics[name] = None
+        peer.topic_bytes += len(name)
+        topic = self.topics.get(name)
+        if topic is not None:
+            topic.add_peer(peer.id, meshable=peer.meshable)
+        self.effects.append(PeerJoined(name, peer.id))
 
-    def leave(self, peer: Peer, topic: TopicState) -> None:
-        """Note that a peer subscribes no more."""
-        self.exit_mesh(topic, peer.id, now=self.now)
-        if topic.remove_peer(peer.id):
-            del peer.topics[topic.name]
-            peer.topic_bytes -= len(topic.name)
-            peer.outbox.withdraw_graft(topic.name)
-            self.effects.append(PeerLeft(topic.name, peer.id))
+    def leave(self, peer: Peer, name: str) -> None:
+        """Note that a peer subscribes no more; it did before."""
+        del peer.topics[name]
+        peer.topic_bytes -= len(name)
+        topic = self.topics.get(name)
+        if topic is not None:
+            self.exit_mesh(topic, peer.id, now=self.now)
+            topic.remove_peer(peer.id)
             self.tidy(topic)
+        peer.outbox.withdraw_graft(name)
+        self.effects.append(PeerLeft(name, peer.id))
+
+    def shared(self, peer: Peer) -> list[TopicState]:
+        """The records of the topics that a peer subscribes to and that matter to us."""
+        return [self.topics[name] for name in peer.topics if name in self.topics]
 
     def reclassify(self, peer: Peer, *, now: float) -> None:
         """Have the topics know whether a peer can be in meshes, after that changed."""
-        for name in peer.topics:
-            topic = self.topics[name]
+        for topic in self.shared(peer):
             if topic.peers[peer.id] == peer.meshable:
                 continue
             if peer.id in topic.mesh:
@@ -320,8 +331,7 @@ class Core:
         if not peer.slow:
             peer.slow = True
             self.misbehaved(peer, SLOW_PEER, "it reads too slowly")
-        for name in peer.topics:
-            topic = self.topics[name]
+        for topic in self.shared(peer):
             topic.fanout.pop(peer.id, None)
             if peer.id in topic.mesh:
                 self.prune(topic, peer.id, now=now)

@@ -116,9 +116,7 @@ def _may_be_slow(core: Core, peer: Peer, until: float, now: float) -> bool:
 def _gossip(core: Core) -> None:
     """Tell some peers outside the mesh what they may have missed (IHAVE)."""
     for name in core.cache.topics():
-        topic = core.topics.get(name)
-        if topic is None:
-            continue
+        topic = core.topic(name)
         ids = core.cache.gossip_ids(name)
         if len(ids) > core.params.max_ihave_length:
             # Each heartbeat another sample, so that together they cover more.

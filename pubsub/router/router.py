@@ -165,7 +165,9 @@ class Router:
         if topic is None:
             return list(self._core.peers)
         state = self._core.topics.get(topic)
-        return list(state.peers) if state is not None else []
+        if state is not None:
+            return list(state.peers)
+        return [peer.id for peer in self._core.peers.values() if topic in peer.topics]
 
     def mesh(self, topic: str) -> list[PeerId]:
         """The mesh of a topic."""
@@ -266,13 +268,12 @@ class Router:
         lost = peer.outbox.queued - peer.outbox.taken
         if lost:
             core.drop("peer_disconnected", lost, peer=peer.id)
-        for name in peer.topics:
-            topic = core.topics[name]
+        for topic in core.shared(peer):
             if peer.id in topic.mesh:
-                core.effects.append(Pruned(name, peer.id))
+                core.effects.append(Pruned(topic.name, peer.id))
             topic.remove_peer(peer.id)
-            core.effects.append(PeerLeft(name, peer.id))
             core.tidy(topic)
+        core.effects += [PeerLeft(name, peer.id) for name in peer.topics]
 
     def _on_set_validation(self, event: SetValidation) -> None:
         core = self._core

@@ -259,6 +259,7 @@ class RouterMachine(RuleBasedStateMachine):
             (peer.id, name): peer.features.gossip
             for peer in self.core.peers.values()
             for name in peer.topics
+            if name in self.core.topics
         }
         assert noted == said
         for peer in self.core.peers.values():

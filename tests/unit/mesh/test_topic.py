@@ -16,7 +16,6 @@ def test_peers_come_and_go() -> None:
     assert topic.add_peer(B, meshable=False)
     assert topic.peers == {A: True, B: False}
     assert topic.unmeshed == 1
-    assert not topic.idle
     topic.mesh[A] = 1.0
     topic.fanout[A] = topic.stray_now[A] = None
     topic.strays[A] = 3
@@ -25,10 +24,10 @@ def test_peers_come_and_go() -> None:
     assert topic.mesh == topic.fanout == topic.strays == topic.stray_now == {}
     assert topic.remove_peer(B)
     assert topic.unmeshed == 0
-    assert topic.idle
 
 
 def test_what_keeps_a_record() -> None:
+    assert TopicState("news", peers={A: True}).idle
     assert not TopicState("news", subscribed=True).idle
     assert not TopicState("news", fanout={A: None}).idle
     assert not TopicState("news", backoff={A: Backoff(1, 2)}).idle

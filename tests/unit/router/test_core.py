@@ -53,7 +53,7 @@ def test_a_rule_that_prunes_and_grafts_does_so_in_that_order() -> None:
     dialogue.do(Subscribe("news"), A.connects(), B.connects(), A.grafts("news"))
     core = dialogue.router._core
     core.effects = []
-    dialogue.router._core.join(core.peers[B.id], core.topics["news"])
+    dialogue.router._core.join(core.peers[B.id], "news")
     core.apply(core.topics["news"], Changes(graft=(B.id,), prune=(A.id,)), now=dialogue.now)
     assert dialogue.mesh() == ["B"]
     assert dialogue.take(A.id) == ["PRUNE news 60"]

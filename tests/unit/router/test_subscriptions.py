@@ -8,7 +8,7 @@ from pubsub.params import Params
 from pubsub.pb import rpc_pb2
 from pubsub.router.events import RpcReceived, Subscribe, Unsubscribe
 from pubsub.router.protocols import FLOODSUB
-from tests.unit.router.dialogue import A, B, C, Dialogue, rpc
+from tests.unit.router.dialogue import A, B, Beat, C, Dialogue, rpc
 
 
 def test_subscribing_is_announced_to_every_peer_then_the_mesh_is_built() -> None:
@@ -96,6 +96,28 @@ def test_a_topic_that_is_not_text_is_passed_over() -> None:
     dialogue.do(B.connects())
     raw = b"\x0a\x06\x08\x01\x12\x02\xff\xfe" + rpc(subscribe=["news"]).SerializeToString()
     dialogue >> RpcReceived(B.id, [raw]) << "B joined news"
+
+
+def test_topics_of_others_leave_no_record_and_are_known_when_they_matter() -> None:
+    dialogue = Dialogue()
+    dialogue.do(A.connects(), B.connects(), A.subscribes("a", "b"), B.subscribes("b"))
+    router = dialogue.router
+    assert router._core.topics == {}
+    assert (router.peers("a"), router.peers("b")) == ([A.id], [A.id, B.id])
+    assert "A: GRAFT a" in dialogue.do(Subscribe("a"))
+    lines = dialogue.do(dialogue.publish(topic="b"))
+    assert sorted(lines[:2]) == ["A: MESSAGE us1 b: hello", "B: MESSAGE us1 b: hello"]
+    assert list(router._core.topics) == ["a", "b"]
+    dialogue.do(Unsubscribe("a"), B.unsubscribes("b"), A.disconnects())
+    assert router.peers("a") == router.peers("b") == []
+
+
+def test_who_comes_to_a_topic_a_moment_late_is_told_of_what_was_published() -> None:
+    dialogue = Dialogue()
+    dialogue.do(A.connects(), dialogue.publish())
+    dialogue.do(Beat, A.subscribes("news"))
+    assert dialogue.do(Beat) == ["A: IHAVE news: us1"]
+    assert dialogue.router._core.topics == {}
 
 
 def test_subscriptions_of_one_peer_are_bounded() -> None:
