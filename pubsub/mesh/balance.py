@@ -13,7 +13,7 @@ import random
 import statistics
 
 from pubsub.identity.peer_id import PeerId
-from pubsub.mesh.rules import Changes
+from pubsub.mesh.rules import Changes, outbound_missing
 from pubsub.mesh.selection import graft_candidates, sample
 from pubsub.mesh.standing import EQUAL, Standing
 from pubsub.mesh.topic import TopicState
@@ -77,13 +77,29 @@ def quota(
     size = len(topic.mesh)
     if size < params.d_low:
         return Changes()
-    missing = params.outbound_quota - sum(map(standing.outbound, topic.mesh))
+    missing = outbound_missing(topic, params, standing)
     room = min(missing, params.d_high - size)
     if room <= 0:
         return Changes()
     candidates = graft_candidates(topic, now=now, standing=standing)
     dialled = [peer for peer in candidates if standing.outbound(peer)]
     return Changes(graft=tuple(sample(dialled, room, rng)))
+
+
+def make_room(
+    topic: TopicState, params: Params, rng: random.Random, standing: Standing = EQUAL
+) -> Changes:
+    """Whom to prune so that one more fits in: the worst of those that dialled us.
+
+    A mesh that others have filled, which is an attacker's way, must not refuse
+    the few that we dialled: for a whole backoff they could not come back.
+    """
+    if len(topic.mesh) < params.d_high:
+        return Changes()
+    # Shuffled first, so that equal scores are told apart by chance.
+    members = sample(list(topic.mesh), len(topic.mesh), rng)
+    others = [peer for peer in members if not standing.outbound(peer)]
+    return Changes(prune=(min(others, key=standing.score),) if others else ())
 
 
 def opportunity(

@@ -51,11 +51,18 @@ def refusal(
         return Refusal.BACKOFF
     if standing.score(peer) < 0:
         return Refusal.LOW_SCORE
-    # The limit holds for every peer: one that may always enter can push a mesh
-    # over its bounds by grafting from many addresses.
-    if len(topic.mesh) >= params.d_high:
+    # Those that the quota lacks take the place of another (`balance.make_room`); the
+    # limit itself holds for every peer, or a mesh could be pushed over its bounds.
+    if len(topic.mesh) >= params.d_high and not (
+        standing.outbound(peer) and outbound_missing(topic, params, standing) > 0
+    ):
         return Refusal.MESH_FULL
     return None
+
+
+def outbound_missing(topic: TopicState, params: Params, standing: Standing) -> int:
+    """How many members that we dialled the mesh lacks (v1.1 §Outbound Mesh Quotas)."""
+    return params.outbound_quota - sum(map(standing.outbound, topic.mesh))
 
 
 def backoff_for(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pubsub.identity.peer_id import PeerId
-from pubsub.mesh import rules
+from pubsub.mesh import balance, rules
 from pubsub.mesh.rules import Refusal
 from pubsub.router import px
 from pubsub.router.core import Core
@@ -229,6 +229,7 @@ def _on_graft(core: Core, peer: Peer, name: str, *, now: float) -> None:
         core.join(peer, name)
     why = rules.refusal(topic, peer.id, topic.params, now=now, standing=core)
     if why is None and name in peer.topics:
+        core.apply(topic, balance.make_room(topic, topic.params, core.rng, core), now=now)
         core.enter_mesh(topic, peer.id, now=now)
         return
     core.drop("graft_refused", peer=peer.id, topic=name)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from pubsub.identity import PeerId
-from pubsub.mesh.balance import degree, misbehaved, opportunity, quota
+from pubsub.mesh.balance import degree, make_room, misbehaved, opportunity, quota
 from pubsub.mesh.rules import Changes, Refusal, join, refusal, welcome
 from pubsub.mesh.selection import gossip_targets
 from pubsub.mesh.standing import EQUAL
@@ -17,6 +17,7 @@ from pubsub.params import Params
 
 PEERS = [PeerId(b"%d" % number) for number in range(20)]
 PARAMS = Params()
+FULL = Refusal.MESH_FULL
 
 
 class Judge:
@@ -134,6 +135,22 @@ def test_the_quota_of_peers_that_we_dialled(
     assert len(changes.graft) == expected
     assert set(numbers(changes.graft)) <= set(grafted)
     assert changes.prune == ()
+
+
+@pytest.mark.parametrize(("dialled", "why"), [((12,), None), ((0, 12), None), ((0, 1, 12), FULL)])
+def test_a_full_mesh_lets_in_those_that_the_quota_lacks(
+    dialled: tuple[int, ...], why: Refusal | None
+) -> None:
+    judge = Judge(dialled=dialled)
+    state = topic(20, 12)
+    assert refusal(state, PEERS[12], PARAMS, now=0.0, standing=judge) is why
+    assert refusal(state, PEERS[13], PARAMS, now=0.0, standing=judge) is FULL
+
+
+def test_room_is_made_by_the_worst_of_those_that_dialled_us() -> None:
+    judge = Judge({0: -2.0, 1: -1.0}, dialled=(0,))
+    assert make_room(topic(20, 11), PARAMS, rng(), judge) == Changes()
+    assert make_room(topic(20, 12), PARAMS, rng(), judge) == Changes(prune=(PEERS[1],))
 
 
 def test_the_quota_waits_for_backoffs() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pubsub.params import Params
-from pubsub.router.events import Subscribe, Unsubscribe
-from pubsub.router.protocols import FLOODSUB, GOSSIPSUB_V10
+from pubsub.router.events import PeerConnected, Subscribe, Unsubscribe
+from pubsub.router.protocols import FLOODSUB, GOSSIPSUB_V10, GOSSIPSUB_V11
 from tests.unit.router.dialogue import CROWD, A, B, Beat, Dialogue, Them, rpc
 
 
@@ -48,6 +48,19 @@ def test_a_full_mesh_refuses_whoever_comes() -> None:
     dialogue >> CROWD[12].grafts("news") << ["P12 joined news", "P12: PRUNE news 60"]
     assert len(dialogue.mesh()) == 12
     assert dialogue.router.snapshot()["faults"][str(CROWD[12].id)] == 0
+
+
+def test_a_mesh_full_of_those_that_dialled_us_makes_room_for_one_that_we_dialled() -> None:
+    dialogue = Dialogue()
+    dialogue.do(Subscribe("news"))
+    for peer in CROWD[:12]:
+        dialogue.do(PeerConnected(peer.id, GOSSIPSUB_V11, outbound=False), peer.grafts("news"))
+    dialogue.do(A.connects())
+    lines = dialogue.do(A.grafts("news"))
+    assert lines[0] == "A joined news"
+    assert [line.partition(": ")[2] for line in lines[1:]] == ["PRUNE news 60"]
+    assert len(dialogue.mesh()) == 12
+    assert "A" in dialogue.mesh()
 
 
 def test_a_graft_that_brings_one_topic_too_many_is_refused() -> None:
