@@ -67,13 +67,19 @@ def test_outbound_quotas_a_full_mesh_refuses_a_graft() -> None:
     scene >> A.grafts("news") << ["A joined news", "A: PRUNE news 60"]
 
 
-def test_outbound_quotas_a_full_mesh_refuses_a_peer_that_we_dialled_too() -> None:
-    """We deviate: D_high is a bound for everybody."""
+def test_outbound_quotas_in_a_full_mesh_a_dialled_peer_takes_the_place_of_another() -> None:
+    """We deviate: up to the quota, and another leaves, because D_high is a bound for everybody."""
     scene = Scene()
     full_mesh(scene, INBOUND)
-    scene.do(A.connects())
-    scene >> A.grafts("news") << ["A joined news", "A: PRUNE news 60"]
-    assert len(scene.mesh()) == 12
+    for peer in (A, B):
+        scene.do(peer.connects())
+        lines = scene.do(peer.grafts("news"))
+        assert lines[0] == f"{peer.name} joined news"
+        assert sum("PRUNE news 60" in line for line in lines[1:]) == len(lines) - 1 == 1
+        assert peer.name in scene.mesh()
+        assert len(scene.mesh()) == 12
+    scene.do(C.connects())
+    scene >> C.grafts("news") << ["C joined news", "C: PRUNE news 60"]
 
 
 def test_outbound_quotas_a_mesh_that_is_not_full_takes_inbound_peers() -> None:
