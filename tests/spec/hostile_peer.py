@@ -28,6 +28,8 @@ SIGNED = b"libp2p-pubsub:"
 GRAYLIST = pubsub.ScoreThresholds().graylist
 QUICK = pubsub.Params(heartbeat_interval=0.05, iwant_followup_time=0.1)
 "The defaults, with limits that start anew twenty times a second."
+LASTING = pubsub.Scoring(params=pubsub.ScoreParams(decay_interval=3600.0))
+"The defaults, but nothing is forgiven while a test runs, however slow the machine."
 PAUSE = 0.01
 "Between two messages of each honest peer."
 
@@ -317,7 +319,9 @@ async def siege(
     """
     async with AsyncExitStack() as stack:
         nodes = [
-            await stack.enter_async_context(pubsub.open_node(listen=[LOOPBACK], params=params))
+            await stack.enter_async_context(
+                pubsub.open_node(listen=[LOOPBACK], params=params, scoring=LASTING)
+            )
             for _ in range(3)
         ]
         victim, *friends = nodes
