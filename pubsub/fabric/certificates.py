@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pubsub.errors import RemoteError
 from pubsub.fabric.der import BIT_STRING, SEQUENCE, der_element
-from pubsub.fabric.signatures import ORDERS, is_supported, low_s
+from pubsub.fabric.signatures import ORDERS, is_public_key, low_s
 
 MAX_CERTIFICATE_BYTES = 32 * 1024
 "Fabric has no bound of its own; its certificates take about 700 bytes (ours)."
@@ -96,7 +96,7 @@ class Certificate:
 
     @property
     def key(self) -> object:
-        """The public key, of whatever kind; see `signatures.is_supported`."""
+        """The public key, of whatever kind; see `signatures.is_public_key`."""
         return self.parsed.public_key()
 
     @property
@@ -211,7 +211,7 @@ def _has_sound_signature(signed: x509.Certificate, key: object) -> bool:
         return False
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size <= MAX_RSA_BITS
-    return is_supported(key)
+    return is_public_key(key)
 
 
 def with_low_s(certificate: Certificate, issuer: Certificate) -> Certificate:

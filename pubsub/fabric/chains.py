@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from pubsub.fabric.certificates import Certificate, is_issued_by
 from pubsub.fabric.identity_errors import (
@@ -27,7 +27,7 @@ from pubsub.fabric.identity_errors import (
 MAX_SIGNATURE_CHECKS = 100
 "Go's bound for one search."
 
-LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 _HOST = re.compile(r"(\*\.)?[a-zA-Z0-9_:][a-zA-Z0-9_:-]*(\.[a-zA-Z0-9_:][a-zA-Z0-9_:-]*)*\.?")
 
@@ -46,10 +46,8 @@ def unique_chain(
     fault = _own_fault(certificate, search.at)
     if fault is not None:
         raise fault
-    if certificate in roots:
-        chains = [(certificate,)]
-    else:
-        chains = search.chains((certificate,))
+    below: tuple[Certificate, ...] = (certificate,)
+    chains = [below] if certificate in roots else search.chains(below)
     usable = [chain for chain in chains if all(member.may_serve for member in chain)]
     if chains and not usable:
         raise UsageError("the chain is not for TLS servers, which Fabric asks of every identity")

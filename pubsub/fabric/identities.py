@@ -19,7 +19,7 @@ from pubsub.errors import ParamError
 from pubsub.fabric.certificates import CertificateError, certificate_from_pem
 from pubsub.fabric.identity_errors import MalformedIdentityError, UnknownMspError
 from pubsub.fabric.msp import Identity, Msp
-from pubsub.fabric.signatures import PrivateKey, is_supported, sign
+from pubsub.fabric.signatures import PrivateKey, is_private_key, sign
 from pubsub.pb.fabric import msp_pb2
 
 MAX_IDENTITY_BYTES = 64 * 1024
@@ -79,7 +79,7 @@ class Signer:
             parsed = certificate_from_pem(certificate)
         except CertificateError as error:
             raise ParamError(f"certificate of the local identity: {error}") from error
-        if not is_supported(key) or parsed.key != key.public_key():
+        if not is_private_key(key) or parsed.key != key.public_key():
             raise ParamError(f"the key is not that of {parsed.common_name!r}'s certificate")
         self._key = key
         self.msp_id = msp_id
@@ -96,9 +96,9 @@ class Signer:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ParamError(f"private key of the local identity: {error}") from error
-        if not is_supported(private):
+        if not is_private_key(private):
             raise ParamError(f"keys like {type(private).__name__} are not for identities")
-        return cls(msp_id, certificate, private)  # type: ignore[arg-type]
+        return cls(msp_id, certificate, private)
 
     def __repr__(self) -> str:
         return f"Signer({self.msp_id!r}, {self.pki_id.hex()[:16]})"

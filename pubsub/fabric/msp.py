@@ -32,12 +32,13 @@ from pubsub.fabric.identity_errors import (
     MalformedIdentityError,
     NotALeafAuthorityError,
     NotYetValidError,
+    RevokedError,
     UnitsError,
     UnsupportedKeyError,
 )
 from pubsub.fabric.msp_config import MspConfig, MspConfigError, UnitIdentifier
-from pubsub.fabric.revocation import RevocationList, check_not_revoked, revocation_list
-from pubsub.fabric.signatures import PublicKey, is_supported, verify_signature
+from pubsub.fabric.revocation import check_not_revoked, revocation_list
+from pubsub.fabric.signatures import PublicKey, is_public_key, verify_signature
 
 CACHED_IDENTITIES = 256
 CLOCK_SKEW = timedelta(minutes=5)
@@ -169,25 +170,16 @@ class Msp:
         key = certificate.key
         if certificate.is_ca:
             raise CaAsIdentityError("the certificate is that of an authority")
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            supported = self.version >= MspVersion.V3_0
-        else:
-            supported = is_supported(key)
-        if not supported:
+        modern = self.version >= MspVersion.V3_0
+        if not is_public_key(key) or (isinstance(key, ed25519.Ed25519PublicKey) and not modern):
             raise UnsupportedKeyError(f"keys like {type(key).__name__} are not for identities here")
         chain = unique_chain(certificate, self.roots, self.intermediates)
         if len(chain) < 2 or chain[1] in self._inner:
             raise NotALeafAuthorityError("the issuer has other authorities below it")
         certificate = with_low_s(certificate, chain[1])
         check_not_revoked(certificate, chain[1], self._revocation_lists)
-        assert is_supported(key)
-        identity = Identity(
-            self,
-            certificate,
-            chain,
-            key,
-            self._certifiers_identifier(chain[1:]),  # type: ignore[arg-type]
-        )
+        certifiers = self._certifiers_identifier(chain[1:])
+        identity = Identity(self, certificate, chain, key, certifiers)
         self._check_units(identity)
         return identity
 
@@ -293,15 +285,23 @@ class Msp:
 
     def _set_up_admins(self) -> None:
         self._admins: tuple[Certificate, ...] = ()
-        admins = [self._validated(certificate_from_pem(pem)) for pem in self.config.admins]
-        if self.version >= MspVersion.V1_4_3 and not (admins or Role.ADMIN in self._node_units):
+        pems = self.config.admins
+        if self.version >= MspVersion.V1_4_3 and not (pems or Role.ADMIN in self._node_units):
             raise MspConfigError(f"MSP {self.name!r} has no admins and no unit for them")
-        for admin in admins:
-            fits = admin.has_role(Role.CLIENT) or admin.has_role(Role.ADMIN)
-            if self._enforced and not fits:
-                name = admin.certificate.common_name
-                raise MspConfigError(f"admin {name!r} is neither a client nor an admin")
-        self._admins = tuple(admin.certificate for admin in admins)
+        self._admins = tuple(filter(None, map(self._admin, pems)))
+
+    def _admin(self, pem: bytes) -> Certificate | None:
+        try:
+            admin = self._validated(certificate_from_pem(pem))
+        except (RevokedError, UnitsError):
+            # With node units Fabric does not ask this of admins when it sets an MSP up.
+            if not self._enforced:
+                raise
+            return None
+        if self._enforced and not (admin.has_role(Role.CLIENT) or admin.has_role(Role.ADMIN)):
+            name = admin.certificate.common_name
+            raise MspConfigError(f"admin {name!r} is neither a client nor an admin")
+        return admin.certificate
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def _node_units(message: msp_pb2.FabricMSPConfig) -> NodeUnits | None:
     nodes = message.fabric_node_ous
 
     def unit(name: str) -> UnitIdentifier | None:
-        return _unit(getattr(nodes, name)) if nodes.HasField(name) else None  # type: ignore[arg-type]
+        return _unit(getattr(nodes, name)) if nodes.HasField(name) else None
 
     return NodeUnits(
         client=unit("client_ou_identifier"),

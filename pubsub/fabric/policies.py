@@ -184,7 +184,7 @@ def policy_of(message: policy_pb2.Policy) -> Policy:
     try:
         if message.type == policy_pb2.Policy.IMPLICIT_META:
             meta = policy_pb2.ImplicitMetaPolicy.FromString(message.value)
-            if meta.rule not in list(MetaRule):
+            if not 0 <= meta.rule <= max(MetaRule):
                 raise PolicyError(f"implicit meta policy with rule {meta.rule}")
             return ImplicitMetaPolicy(MetaRule(meta.rule), meta.sub_policy)
         if message.type == policy_pb2.Policy.SIGNATURE:

@@ -115,7 +115,7 @@ def _read(message: msp_pb2.MSPPrincipal, depth: int) -> Principal:
     match message.principal_classification:
         case kinds.ROLE:
             role = msp_pb2.MSPRole.FromString(content)
-            if role.role not in list(Role):
+            if not 0 <= role.role <= max(Role):
                 return Nobody(f"role {role.role} is not known")
             return RolePrincipal(role.msp_identifier, Role(role.role))
         case kinds.ORGANIZATION_UNIT:

@@ -7,7 +7,7 @@ can make a second signature out of a first. Ed25519 from channel capability V3_0
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -41,11 +41,18 @@ class HighSError(SignatureError):
     """The signature would verify, but its s is in the upper half of the group order."""
 
 
-def is_supported(key: object) -> bool:
+def is_public_key(key: object) -> TypeGuard[PublicKey]:
     """True for keys that an identity may have."""
-    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+    if isinstance(key, ec.EllipticCurvePublicKey):
         return key.curve.name in ORDERS
-    return isinstance(key, ed25519.Ed25519PublicKey | ed25519.Ed25519PrivateKey)
+    return isinstance(key, ed25519.Ed25519PublicKey)
+
+
+def is_private_key(key: object) -> TypeGuard[PrivateKey]:
+    """True for keys that a local identity may have."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.curve.name in ORDERS
+    return isinstance(key, ed25519.Ed25519PrivateKey)
 
 
 def verify_signature(
