@@ -1,0 +1,1 @@
+"""A Fabric peer on a node: what touches files, sockets and clocks."""
