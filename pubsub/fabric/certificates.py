@@ -47,9 +47,11 @@ UNDERSTOOD = {
 _BLOCK = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*)-----[ \t]*\r?\n(.*?)\r?\n-----END \1-----[ \t]*(\r?\n)?", re.DOTALL
 )
-# What cryptography raises for certificates that are badly made.
-_MALFORMED = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
-_MALFORMED_EXTENSIONS = (*_MALFORMED, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+MALFORMED = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion),
+    *(x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType),
+)
+"What cryptography raises for certificates and lists that are badly made."
 
 
 class CertificateError(RemoteError):
@@ -148,12 +150,14 @@ def certificate_from_der(der: bytes) -> Certificate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old habits of CAs, which Fabric lets pass
             return _read(x509.load_der_x509_certificate(der), der)
-    except _MALFORMED_EXTENSIONS as error:
+    except MALFORMED as error:
         raise CertificateError("malformed certificate") from error
 
 
 def _read(parsed: x509.Certificate, der: bytes) -> Certificate:
-    parsed.public_key()
+    # These are parsed when they are first asked for, and may raise then.
+    _ = parsed.public_key(), parsed.issuer, parsed.serial_number, parsed.signature
+    _ = parsed.not_valid_before_utc, parsed.not_valid_after_utc, parsed.tbs_certificate_bytes
     extensions = {extension.oid: extension for extension in parsed.extensions}
     is_ca, path_length = False, None
     sign_certificates = may_serve = True
@@ -198,7 +202,7 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
         if not _has_sound_signature(certificate.parsed, issuer.key):
             return False
         certificate.parsed.verify_directly_issued_by(issuer.parsed)
-    except (InvalidSignature, *_MALFORMED):
+    except (InvalidSignature, *MALFORMED):
         return False
     return True
 

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from pubsub.fabric.certificates import Certificate, CertificateError, decode_pem
+from pubsub.fabric.certificates import MALFORMED, Certificate, CertificateError, decode_pem
 from pubsub.fabric.identity_errors import RevokedError
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
@@ -34,7 +33,7 @@ class RevocationList:
         known = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
         try:
             return isinstance(key, known) and self.parsed.is_signature_valid(key)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except MALFORMED:
             return False
 
 
@@ -48,9 +47,7 @@ def revocation_list(data: bytes) -> RevocationList:
             warnings.simplefilter("ignore")
             parsed = x509.load_der_x509_crl(der)
             key_id = parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except x509.ExtensionNotFound as error:
-        raise CertificateError("revocation list that does not name its authority's key") from error
-    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+    except MALFORMED as error:
         raise CertificateError("malformed revocation list") from error
     return RevocationList(parsed, key_id.value.key_identifier or b"")
 
