@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError
 
-from pubsub.fabric.blocks import Block, BlockError, EmptyBlockError, parse_block
+from pubsub.fabric.blocks import MAX_SIGNATURES, Block, BlockError, EmptyBlockError, parse_block
 from pubsub.fabric.config import ORDERER, ChannelConfig
 from pubsub.fabric.identities import serialize_identity
 from pubsub.fabric.policies import PolicyError, SignedData, signers
@@ -20,8 +20,6 @@ from pubsub.fabric.transactions import TransactionError, check_well_formed
 from pubsub.pb.fabric import block_pb2
 
 BLOCK_VALIDATION = "BlockValidation"
-MAX_SIGNATURES = 1024
-"On one block; Fabric has no bound, and its largest ordering services a few dozen (ours)."
 
 
 class WrongNumberError(BlockError):

@@ -17,16 +17,27 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from pubsub.errors import RemoteError
+from pubsub.fabric.bounds import Levels, check_entries
+from pubsub.fabric.content import MalformedMessageError
 from pubsub.fabric.der import OCTET_STRING, SEQUENCE, der_element, der_integer
 from pubsub.fabric.transactions import CONFIG, Transaction, TransactionError, parse_transaction
 from pubsub.pb.fabric import block_pb2
 
 MAX_BLOCK_BYTES = 100 * 1024 * 1024
 "Fabric's bound for a message; a block has none of its own."
+MAX_TRANSACTIONS = 100_000
+"Fabric's orderers close a block at 500 by default (ours)."
+MAX_SIGNATURES = 1024
+"Of orderers on one block; the largest ordering services have a few dozen (ours)."
+LISTS: Levels = {2: {}, 3: {}}
+"Where a block has its transactions and its metadata."
 
 
 class BlockError(RemoteError):
     """A block is not one that we accept."""
+
+    def __init__(self, message: str, *, penalty: float = 10.0) -> None:
+        super().__init__(message, penalty=penalty)
 
 
 class MalformedBlockError(BlockError):
@@ -137,8 +148,9 @@ def parse_block(raw: bytes) -> Block:
     if len(raw) > MAX_BLOCK_BYTES:
         raise MalformedBlockError(f"block of {len(raw)} bytes, at most {MAX_BLOCK_BYTES}")
     try:
+        check_entries(raw, LISTS, most=MAX_TRANSACTIONS)
         message = block_pb2.Block.FromString(raw)
-    except DecodeError as error:
+    except (DecodeError, MalformedMessageError) as error:
         raise MalformedBlockError("malformed block") from error
     if not message.HasField("header"):
         raise NoHeaderError("block without a header")
@@ -160,6 +172,7 @@ def _metadata(block: Block, index: int) -> block_pb2.Metadata:
     if len(block.metadata) <= index:
         raise MalformedBlockError(f"block {block.number} has no metadata at {index}")
     try:
+        check_entries(block.metadata[index], {}, most=MAX_SIGNATURES)
         return block_pb2.Metadata.FromString(block.metadata[index])
-    except DecodeError as error:
+    except (DecodeError, MalformedMessageError) as error:
         raise MalformedBlockError(f"block {block.number}: malformed metadata") from error

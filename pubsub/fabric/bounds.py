@@ -28,20 +28,25 @@ GOSSIP_MESSAGE: Levels = {number: {} for number in range(5, 26)} | {
 }
 
 
-def check_entries(payload: bytes) -> None:
-    """Raise MalformedMessageError if an encoded GossipMessage holds too many entries."""
+def check_entries(
+    payload: bytes, levels: Levels = GOSSIP_MESSAGE, *, most: int = MAX_ENTRIES
+) -> None:
+    """Raise MalformedMessageError if an encoded message holds too many entries.
+
+    It is a GossipMessage, or one that has its lists at other `levels`.
+    """
     if len(payload) <= LOOKED_AT:
         return
     entries = 0
-    pending = [(0, len(payload), GOSSIP_MESSAGE)]
+    pending = [(0, len(payload), levels)]
     while pending:
-        start, end, levels = pending.pop()
+        start, end, within = pending.pop()
         for number, first, last in _fields(payload, start, end):
             entries += 1
-            if entries > MAX_ENTRIES:
-                raise MalformedMessageError(f"message with more than {MAX_ENTRIES} entries")
-            if number in levels:
-                pending.append((first, last, levels[number]))
+            if entries > most:
+                raise MalformedMessageError(f"message with more than {most} entries")
+            if number in within:
+                pending.append((first, last, within[number]))
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
