@@ -88,7 +88,7 @@ def _settings(directory: Path) -> MspYaml:
     except UnicodeDecodeError as error:
         raise ParamError(f"{path} is not UTF-8") from error
     except ParamError as error:
-        raise ParamError(f"{path}: {error}") from error
+        raise ParamError(f"{directory}: {error}") from error
 
 
 def _unit(directory: Path, entry: UnitEntry) -> UnitIdentifier:

@@ -46,7 +46,9 @@ def orderers() -> OrganizationMaker:
     return made
 
 
-def profile(channel: str = "mychannel", *, orgs: tuple[int, ...] = (1, 2), **more) -> ChannelProfile:
+def profile(
+    channel: str = "mychannel", *, orgs: tuple[int, ...] = (1, 2), **more
+) -> ChannelProfile:
     anchors = {"Org1MSP": [Endpoint("localhost", 7051)]}
     made = [organization(number) for number in orgs]
     return channel_profile(channel, made, orderers(), anchor_peers=anchors, **more)
@@ -65,9 +67,7 @@ def config(channel: str = "mychannel", consensus: str = "etcdraft") -> ChannelCo
 def maker(channel: str = "mychannel", consensus: str = "etcdraft") -> BlockMaker:
     """What makes the blocks after the genesis block."""
     is_bft = consensus == "BFT"
-    return block_maker(
-        genesis(channel, consensus), orderers(), is_bft=is_bft, entropy=entropy(8)
-    )
+    return block_maker(genesis(channel, consensus), orderers(), is_bft=is_bft, entropy=entropy(8))
 
 
 def transaction(data: bytes = b"data", channel: str = "mychannel", seed: int = 9) -> bytes:

@@ -1,5 +1,7 @@
 import hashlib
 import random
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -122,22 +124,18 @@ def test_a_block_follows_the_one_that_it_points_back_to():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw):
-    try:
+    with suppress(BlockError):
         assert parse_block(raw).raw == raw
-    except BlockError as error:
-        assert str(error)
 
 
 def test_hostile_blocks_are_read_or_refused():
     valid = [maker().next_block([transaction()]).raw, genesis().raw]
     for raw in hostile_bytes(random.Random(1), valid, 3000):
-        try:
+        with suppress(BlockError):
             block = parse_block(raw)
             assert len(block.hash) == 32
             assert block.is_config() in (True, False)
             assert block.last_config() >= 0
-        except BlockError as error:
-            assert str(error)
 
 
 @needs_recordings
@@ -159,7 +157,7 @@ def test_recorded_blocks(entry):
 @pytest.mark.parametrize("channel", ["mychannel", "second", "bftchan"])
 def test_recorded_channels_are_chains(channel):
     chain = [parse_block(read(entry["file"])) for entry in index("blocks.json")[channel]]
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in pairwise(chain):
         after.check_follows(before.header)
 
 

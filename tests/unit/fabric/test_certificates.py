@@ -1,4 +1,5 @@
 import random
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubsub.errors import RemoteError
 from pubsub.fabric.certificates import (
     MAX_CERTIFICATE_BYTES,
     CertificateError,
@@ -164,10 +164,8 @@ def test_hostile_certificates_are_read_or_refused():
             assert not is_issued_by(read_anew, CA.certificate) or data in genuine
     assert refused > 4000
     for data in hostile_bytes(random.Random(2), [LEAF.pem], 3000):
-        try:
-            certificate_from_pem(data, alone=True)
-        except RemoteError as error:
-            assert isinstance(error, CertificateError)
+        with suppress(CertificateError):
+            assert certificate_from_pem(data, alone=True).pem
 
 
 @needs_recordings

@@ -1,5 +1,6 @@
 import hashlib
 import random
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -79,10 +80,8 @@ def test_a_signer_needs_the_certificate_and_the_key_that_belong_together():
 def test_hostile_identities_are_read_or_refused():
     valid = [MEMBER.signer.identity]
     for data in hostile_bytes(random.Random(1), valid, 3000):
-        try:
+        with suppress(MalformedIdentityError):
             assert len(pki_id_of(data)) == 32
-        except MalformedIdentityError as error:
-            assert str(error)
 
 
 @needs_recordings

@@ -148,8 +148,8 @@ def test_reasons_for_which_a_certificate_is_refused():
         msp.identity(pem("peer", issuer=authority("root", 9)))
     with pytest.raises(CaAsIdentityError):
         msp.identity(ROOT.certificate.pem)
+    key = ec.derive_private_key(5, ec.SECP256K1())
     with pytest.raises(UnsupportedKeyError):
-        key = ec.derive_private_key(5, ec.SECP256K1())
         msp.identity(pem("peer", key=key))
 
 
@@ -313,7 +313,9 @@ def recorded_msps():
     for msp_id, domain in domains.items():
         root = read(f"msp/{msp_id}/cacerts/ca.{domain}-cert.pem")
         tls = read(f"msp/{msp_id}/tlscacerts/tlsca.{domain}-cert.pem")
-        made[msp_id] = Msp(MspConfig(msp_id, (root,), node_units=node_units(root), tls_roots=(tls,)))
+        made[msp_id] = Msp(
+            MspConfig(msp_id, (root,), node_units=node_units(root), tls_roots=(tls,))
+        )
     return made
 
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,10 +70,8 @@ def test_what_cannot_be_read_is_named(text, message):
 
 @given(st.text(alphabet="ab:- \n#'\"NodeOUs", max_size=60))
 def test_any_text_is_read_or_refused(text):
-    try:
+    with suppress(ParamError):
         assert isinstance(parse_msp_yaml(text), MspYaml)
-    except ParamError as error:
-        assert str(error).startswith("config.yaml")
 
 
 @needs_recordings

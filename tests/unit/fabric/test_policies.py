@@ -103,7 +103,7 @@ def test_implicit_meta_policies(rule, below, satisfied):
 
 
 def test_what_is_not_satisfied_says_so():
-    with pytest.raises(PolicyNotSatisfiedError, match="1 of the 'x' policies.* 2 are needed"):
+    with pytest.raises(PolicyNotSatisfiedError, match=r"1 of the 'x' policies.* 2 are needed"):
         meta(MetaRule.ALL, "yes", "no").check("x", [], {})
     with pytest.raises(PolicyNotSatisfiedError, match="2 valid signatures do not satisfy"):
         PolicyGroup({"y": SignaturePolicy(NOutOf(1, ()))}).check("y", by("p1", "p2"), MSPS)

@@ -54,9 +54,7 @@ def unit_message(**fields):
         (UnitPrincipal("Org2MSP", "peer", PEER.certifiers), False),
         (IdentityPrincipal(SerializedIdentity("Org1MSP", PEER.certificate.pem)), True),
         (
-            IdentityPrincipal(
-                SerializedIdentity("Org1MSP", with_high_s(PEER.certificate).pem)
-            ),
+            IdentityPrincipal(SerializedIdentity("Org1MSP", with_high_s(PEER.certificate).pem)),
             True,
         ),
         (IdentityPrincipal(SerializedIdentity("Org2MSP", PEER.certificate.pem)), False),

@@ -1,4 +1,5 @@
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -62,10 +63,8 @@ def test_what_fabric_lets_pass(encoded):
 def test_hostile_transactions_are_read_or_refused():
     for data in hostile_bytes(random.Random(1), [GOOD], 3000):
         for look in (parse_transaction, check_well_formed):
-            try:
+            with suppress(TransactionError):
                 assert isinstance(look(data), Transaction | None)
-            except TransactionError as error:
-                assert str(error)
 
 
 @needs_recordings
