@@ -140,14 +140,16 @@ class Msp:
             raise MspConfigError(f"MSP {self.name!r}: {error}") from error
 
     def identity(self, id_bytes: bytes) -> Identity:
-        """The identity whose certificate this PEM is.
+        """The identity whose certificate is the first in this PEM text.
 
         Raises IdentityError, or the subclass that says why, if it is none of this MSP.
+        What stands beside the certificate does not matter, as in policies and consenter
+        mappings, which hold files as people gave them; see `Trust` for peers.
         """
         known = self._identities.pop(id_bytes, None)
         if known is None:
             try:
-                certificate = certificate_from_pem(id_bytes, alone=True)
+                certificate = certificate_from_pem(id_bytes)
             except CertificateError as error:
                 raise MalformedIdentityError(str(error)) from error
             known = self._validated(certificate)

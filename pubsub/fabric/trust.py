@@ -7,12 +7,20 @@ signs counts if the channel's Readers policy lets it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import final
 
+from pubsub.fabric.certificates import CertificateError, decode_pem
 from pubsub.fabric.config import APPLICATION, ChannelConfig
-from pubsub.fabric.identities import parse_identity
-from pubsub.fabric.identity_errors import IdentityError, UnknownMspError, UntrustedError
+from pubsub.fabric.identities import SerializedIdentity, parse_identity
+from pubsub.fabric.identity_errors import (
+    IdentityError,
+    MalformedIdentityError,
+    UnknownMspError,
+    UntrustedError,
+)
 from pubsub.fabric.msp import Identity, Msp
+from pubsub.fabric.policies import PolicyError
 
 READERS = "Readers"
 
@@ -40,16 +48,26 @@ class Trust:
     def identify(self, encoded: bytes) -> Identity:
         """The identity that `encoded` is, valid by our own MSP or in a channel.
 
-        Raises IdentityError with the last reason for which it was refused.
+        Raises IdentityError with the last reason for which it was refused, and if anything
+        stands beside the certificate.
         """
-        return self._identify(encoded)[0]
+        return next(self._candidates(encoded))[0]
 
     def verify(self, encoded: bytes, data: bytes, signature: bytes) -> None:
         """Raise IdentityError, SignatureError or PolicyError unless the signature counts."""
-        identity, config = self._identify(encoded)
-        identity.verify(data, signature)
-        if config is not None:
-            _check_reader(identity, config)
+        refusal: PolicyError | None = None
+        for identity, config in self._candidates(encoded):
+            identity.verify(data, signature)
+            if config is None:
+                return
+            try:
+                _check_reader(identity, config)
+            except PolicyError as error:
+                refusal = error
+            else:
+                return
+        assert refusal is not None
+        raise refusal
 
     def verify_in_channel(
         self, channel: str, encoded: bytes, data: bytes, signature: bytes
@@ -66,24 +84,45 @@ class Trust:
         _check_reader(identity, config)
         return identity
 
-    def _identify(self, encoded: bytes) -> tuple[Identity, ChannelConfig | None]:
+    def _candidates(self, encoded: bytes) -> Iterator[tuple[Identity, ChannelConfig | None]]:
+        """The identity as each judge knows it, our own MSP first and alone if it does.
+
+        Raises IdentityError when nobody knows it.
+        """
         claimed = parse_identity(encoded)
+        _check_well_formed(claimed)
         refusal: IdentityError = UnknownMspError(f"MSP {claimed.msp_id[:100]!r} is not known")
         if claimed.msp_id == self.local.name:
             try:
-                return self.local.identity(claimed.id_bytes), None
+                identity = self.local.identity(claimed.id_bytes)
             except UntrustedError as error:
                 # A channel may know a newer authority of ours than the local files do.
                 refusal = error
+            else:
+                yield identity, None
+                return
+        is_known = False
         for config in self._channels.values():
             msp = config.msps.get(claimed.msp_id)
             if msp is None:
                 continue
             try:
-                return msp.identity(claimed.id_bytes), config
+                identity = msp.identity(claimed.id_bytes)
             except IdentityError as error:
                 refusal = error
-        raise refusal
+            else:
+                is_known = True
+                yield identity, config
+        if not is_known:
+            raise refusal
+
+
+def _check_well_formed(claimed: SerializedIdentity) -> None:
+    # A PKI-ID is a hash over the text: a peer that could add to it would have many.
+    try:
+        decode_pem(claimed.id_bytes, alone=True)
+    except CertificateError as error:
+        raise MalformedIdentityError(str(error)) from error
 
 
 def _check_reader(identity: Identity, config: ChannelConfig) -> None:

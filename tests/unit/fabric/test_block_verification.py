@@ -1,5 +1,6 @@
 import random
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -222,6 +223,25 @@ def test_an_orderer_counts_once_and_only_under_its_number():
 
 def test_bft_orderers_may_also_sign_by_name():
     assert verify_block(signed(by=SIGNERS[:3]).raw, 1, config(consensus="BFT"))
+
+
+def test_consenters_may_be_given_as_files_with_text_in_them():
+    made = profile(consensus="BFT")
+    texts = [b"Certificate:\n" + each.identity + b"\n" for each in made.consenters]
+    others = [replace(e, identity=text) for e, text in zip(made.consenters, texts, strict=True)]
+    channel = config_from_block(genesis_of(replace(made, consenters=others)))
+    assert verify_block(bft(1, 2, 3).raw, 1, channel)
+    assert verify_block(signed(by=SIGNERS[:3]).raw, 1, channel)
+
+
+def test_a_name_counts_before_a_number():
+    def change(message):
+        metadata = block_pb2.Metadata.FromString(message.metadata.metadata[0])
+        for each in metadata.signatures:
+            each.identifier_header = block_pb2.IdentifierHeader(identifier=4).SerializeToString()
+        message.metadata.metadata[0] = metadata.SerializeToString()
+
+    assert verify_block(changed(signed(by=SIGNERS[:3]), change), 1, config(consensus="BFT"))
 
 
 def test_numbers_count_only_from_v3_on():

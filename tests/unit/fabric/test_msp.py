@@ -5,11 +5,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pubsub.fabric import msp as msp_module
-from pubsub.fabric.certificates import encode_pem
 from pubsub.fabric.identity_errors import (
     CaAsIdentityError,
     ExpiredError,
-    IdentityError,
     MalformedIdentityError,
     NotALeafAuthorityError,
     NotYetValidError,
@@ -23,12 +21,11 @@ from pubsub.fabric.msp import Msp, MspVersion, Role
 from pubsub.fabric.msp_config import MspConfig, MspConfigError, NodeUnits, UnitIdentifier
 from pubsub.fabric.signatures import SignatureError, sign
 from tests.fabric_fixtures import index, needs_recordings, read
-from tests.unit.fabric.network import DAY, PEER0, WHEN, authority, entropy, organization
+from tests.unit.fabric.network import DAY, WHEN, authority, entropy
 from tests.unit.fabric.test_certificates import with_high_s
 
 ROOT = authority("root")
 MIDDLE = authority("middle", 2, parent=ROOT)
-ORG = organization(1)
 
 
 def node_units(certificate=b""):
@@ -136,10 +133,17 @@ def test_an_intermediate_authority_takes_over_from_the_one_above():
         msp.identity(pem("peer"))
 
 
-@pytest.mark.parametrize("data", [b"", b"no pem", b"\xff" * 100, pem("peer") + b"more"])
+@pytest.mark.parametrize("data", [b"", b"no pem", b"\xff" * 100])
 def test_what_is_no_certificate_is_refused(data):
     with pytest.raises(MalformedIdentityError):
         Msp(config()).identity(data)
+
+
+def test_what_stands_beside_the_certificate_does_not_matter():
+    msp = Msp(config())
+    certificate = pem("peer")
+    for text in (b"Certificate of a peer:\n" + certificate, certificate + b"\n\n"):
+        assert msp.identity(text).fingerprint == msp.identity(certificate).fingerprint
 
 
 def test_reasons_for_which_a_certificate_is_refused():
@@ -317,9 +321,3 @@ def recorded_msps():
             MspConfig(msp_id, (root,), node_units=node_units(root), tls_roots=(tls,))
         )
     return made
-
-
-def test_a_text_of_another_kind_is_no_identity():
-    certificate = ORG.members[PEER0].identity.certificate
-    with pytest.raises(IdentityError, match="X509 CRL"):
-        ORG.msp().identity(encode_pem(certificate.der, "X509 CRL"))

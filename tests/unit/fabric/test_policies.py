@@ -142,6 +142,13 @@ def test_an_identity_counts_once_however_it_is_written():
     assert len(signers([claim("p1", signed=b"other"), claim("p1")], MSPS)) == 1
 
 
+def test_copies_cost_nothing(monkeypatch):
+    checked = []
+    monkeypatch.setattr("pubsub.fabric.msp.verify_signature", lambda *call: checked.append(call))
+    signers([claim("p1")] * 50 + [claim("p2")] * 50, MSPS)
+    assert len(checked) == 2
+
+
 def test_policies_are_read():
     assert policy_of(implicit_meta(MetaRule.MAJORITY, "Admins")) == ImplicitMetaPolicy(
         MetaRule.MAJORITY, "Admins"

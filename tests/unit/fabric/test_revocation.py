@@ -34,6 +34,12 @@ def test_a_list_of_another_authority_does_not_count():
     assert not forged.is_signed_by(CA.certificate)
 
 
+def test_a_list_for_another_key_of_the_authority_does_not_count():
+    other = revocation_list(LIST)
+    object.__setattr__(other, "authority_key_id", b"another")
+    check_not_revoked(BAD, CA.certificate, [other])
+
+
 def test_hostile_lists_are_read_or_refused():
     for data in hostile_bytes(random.Random(1), [decode_pem(LIST), LIST], 3000):
         try:

@@ -1,5 +1,6 @@
 import pytest
 
+from pubsub.fabric.certificates import encode_pem
 from pubsub.fabric.config import config_from_block
 from pubsub.fabric.identities import serialize_identity
 from pubsub.fabric.identity_errors import (
@@ -12,6 +13,7 @@ from pubsub.fabric.identity_errors import (
 from pubsub.fabric.make_blocks import genesis_block
 from pubsub.fabric.make_config import OrganizationProfile
 from pubsub.fabric.make_org import OrganizationMaker
+from pubsub.fabric.make_policies import any_role
 from pubsub.fabric.msp import Role
 from pubsub.fabric.policies import PolicyNotSatisfiedError
 from pubsub.fabric.signatures import SignatureError
@@ -126,7 +128,25 @@ def test_any_of_several_channels_will_do(trust):
         trust.identify(forged)
 
 
+def test_it_is_enough_to_be_a_reader_in_one_of_them(trust):
+    nobody = {"Readers": any_role("Org2MSP", Role.ORDERER)}
+    closed = profile("closed", application_policies=nobody)
+    strict = Trust(organization(1).msp())
+    strict.set_channel(config_from_block(genesis_block(closed, entropy=entropy(1), when=WHEN)))
+    with pytest.raises(PolicyNotSatisfiedError):
+        check(strict, THEIRS)
+    strict.set_channel(config())
+    check(strict, THEIRS)
+
+
 def test_what_is_no_identity_is_refused(trust):
-    for encoded in (b"", b"\xff", serialize_identity("Org2MSP", b"x")):
+    certificate = organization(2).members["peer0.org2.example.com"].identity.certificate
+    texts = [
+        b"x",
+        b"x\n" + certificate.pem,
+        certificate.pem + b"\n",
+        encode_pem(certificate.der, "X509 CRL"),
+    ]
+    for encoded in (b"", b"\xff", *(serialize_identity("Org2MSP", text) for text in texts)):
         with pytest.raises(MalformedIdentityError):
             trust.identify(encoded)
