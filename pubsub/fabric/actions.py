@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pubsub.fabric.envelope import GossipEnvelope
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 
 
@@ -44,6 +45,36 @@ class Broadcast:
 
     def __repr__(self) -> str:
         return f"Broadcast({summary(self.message)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Publish:
+    """Publish to all that may know; the machine has had it signed, since it keeps it."""
+
+    envelope: GossipEnvelope
+
+    def __repr__(self) -> str:
+        return f"Publish({self.envelope.content} <{len(self.envelope.raw)}b>)"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Hang up on a peer, if we are connected to it."""
+
+    peer: bytes
+
+    def __repr__(self) -> str:
+        return f"CloseConnection({short(self.peer)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the operator, no more often for one `key` than the log can bear."""
+
+    key: str
+    "What kind of trouble it is; there are few of them, whatever peers do."
+
+    text: str
 
 
 def short(pki_id: bytes) -> str:

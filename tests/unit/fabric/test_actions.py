@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from pubsub.fabric.actions import Broadcast, Send, SendSigned
+from pubsub.fabric.actions import Broadcast, CloseConnection, Publish, Send, SendSigned
+from pubsub.fabric.envelope import sign_message
 from pubsub.pb.fabric.gossip_pb2 import DataMessage, GossipHello, GossipMessage, Payload
+from tests.unit.fabric.making import ToySigner, alive
 
 PEER = bytes(range(0xA0, 0xC0))
 
@@ -20,3 +22,9 @@ def test_actions_are_equal_by_what_they_say() -> None:
     assert Send(PEER, one) == Send(PEER, same)
     assert Send(PEER, one) != Send(PEER, other)
     assert Send(PEER, one) != SendSigned(PEER, one)
+
+
+def test_an_envelope_and_a_peer_are_told_shortly() -> None:
+    envelope = sign_message(alive("ann"), ToySigner("ann"))
+    assert repr(Publish(envelope)) == f"Publish(alive_msg <{len(envelope.raw)}b>)"
+    assert repr(CloseConnection(PEER)) == "CloseConnection(a0a1a2a3)"
