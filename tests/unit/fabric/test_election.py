@@ -284,6 +284,13 @@ def test_leadership_that_is_set_is_taken_once_and_kept() -> None:
     assert leadership.stop() == []
 
 
+def test_leadership_that_is_stopped_before_it_was_taken_is_never_taken() -> None:
+    leadership = SetLeadership(GossipParams(org_leader=True), now=3.0)
+    assert leadership.stop() == []
+    assert leadership.next_deadline == math.inf
+    assert leadership.tick(3.0) == []
+
+
 def test_where_neither_is_set_nobody_leads() -> None:
     leadership = SetLeadership(GossipParams(org_leader=False), now=3.0)
     assert leadership.next_deadline == math.inf
