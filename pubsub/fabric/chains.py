@@ -74,12 +74,12 @@ class _Search:
         """Every chain that begins with `below`."""
         found = [(*below, root) for root in self.roots if self._may_follow(root, below)]
         for authority in self.intermediates:
-            if authority not in below and self._may_follow(authority, below):
+            if self._may_follow(authority, below):
                 found += self.chains((*below, authority))
         return found
 
     def _may_follow(self, authority: Certificate, below: tuple[Certificate, ...]) -> bool:
-        if below[-1].parsed.issuer != authority.parsed.subject:
+        if below[-1].parsed.issuer != authority.parsed.subject or _stands_in(below, authority):
             return False
         self.checks += 1
         if self.checks > MAX_SIGNATURE_CHECKS:
@@ -89,6 +89,12 @@ class _Search:
         fault = _authority_fault(authority, below) or _own_fault(authority, self.at)
         self.fault = self.fault or fault
         return fault is None
+
+
+def _stands_in(chain: tuple[Certificate, ...], authority: Certificate) -> bool:
+    """True if the authority is in `chain` already, be it by another certificate."""
+    subject, key = authority.parsed.subject, authority.key
+    return any(each.parsed.subject == subject and each.key == key for each in chain)
 
 
 def _own_fault(certificate: Certificate, at: datetime) -> UntrustedError | None:

@@ -222,8 +222,10 @@ class Msp:
                 raise MspConfigError(f"root {root.common_name!r} is not signed by itself")
             unique_chain(root, raw_roots, ())
         self.roots = tuple(with_low_s(root, root) for root in raw_roots)
+        chains = [unique_chain(each, raw_roots, raw) for each in raw]
+        # A root may stand among the intermediates too; it is its own issuer there.
         self.intermediates = tuple(
-            with_low_s(each, unique_chain(each, raw_roots, raw)[1]) for each in raw
+            with_low_s(chain[0], chain[1] if len(chain) > 1 else chain[0]) for chain in chains
         )
 
     def _check_authorities(self) -> None:

@@ -114,6 +114,18 @@ def test_two_chains_are_one_too_many():
     assert len(chain_of(leaf, [ROOT], [MIDDLE.certificate, twin.certificate])) == 3
 
 
+def test_an_authority_stands_in_a_chain_once():
+    leaf = MIDDLE.issue("leaf", when=WHEN).certificate
+    both = (*INTERMEDIATES, ROOT.certificate)
+    assert chain_of(leaf, intermediates=both) == (leaf, MIDDLE.certificate, ROOT.certificate)
+    # Two that certify each other lead nowhere.
+    one, other = authority("one", 30), authority("other", 31)
+    ring = (authority("one", 30, parent=other), authority("other", 31, parent=one))
+    lost = one.issue("leaf", when=WHEN).certificate
+    with pytest.raises(UntrustedError, match="unknown"):
+        chain_of(lost, intermediates=[each.certificate for each in ring])
+
+
 def test_critical_extensions_must_be_understood():
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"")
     leaf = ROOT.issue("leaf", when=WHEN, extensions=[(odd, True)]).certificate

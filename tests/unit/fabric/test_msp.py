@@ -139,6 +139,11 @@ def test_what_is_no_certificate_is_refused(data):
         Msp(config()).identity(data)
 
 
+def test_a_root_may_stand_among_the_intermediates_too():
+    msp = Msp(config(intermediates=(ROOT.certificate.pem,)))
+    assert [each.common_name for each in msp.identity(pem("peer")).chain] == ["x", "root"]
+
+
 def test_what_stands_beside_the_certificate_does_not_matter():
     msp = Msp(config())
     certificate = pem("peer")
