@@ -14,6 +14,9 @@ from pubsub.params import Params
 from pubsub.router.events import Event, TimerFired
 from pubsub.sim import Conditions, Network, RouterNode, Uniform, random_graph
 
+# A run takes 15 s of one processor, so it is long over the usual limit where there are others.
+pytestmark = pytest.mark.timeout(90)
+
 ROOT = Path(__file__).resolve().parents[2]
 ROUTERS, DEGREE, LOSS, MESSAGES = 100, 20, 0.01, 1000
 FORMING = 6.0
