@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pubsub.errors import PubSubError as PubSubError
     from pubsub.errors import RemoteError as RemoteError
     from pubsub.errors import StreamError as StreamError
+    from pubsub.host.gate import DeniedError as DeniedError
     from pubsub.host.gate import Gate as Gate
     from pubsub.host.keyfile import load_or_create_key as load_or_create_key
     from pubsub.host.params import HostParams as HostParams
@@ -75,7 +76,7 @@ _HOME = {
         "ClosedError", "DialError", "LocalError", "NotEnoughPeersError", "ParamError",
         "PubSubError", "RemoteError", "StreamError",
     ),
-    "pubsub.host.gate": ("Gate",),
+    "pubsub.host.gate": ("DeniedError", "Gate"),
     "pubsub.host.keyfile": ("load_or_create_key",),
     "pubsub.host.params": ("HostParams",),
     "pubsub.identity.address": ("Address", "parse_address"),
@@ -104,14 +105,15 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "Address", "ClosedError", "Connected", "Deliver", "DialError", "Disconnected", "Dropped",
-    "EventStream", "Gate", "GaterParams", "Grafted", "HostParams", "LocalError", "Message",
-    "MessagesLost", "Node", "NotEnoughPeersError", "Overflow", "ParamError", "Params", "PeerId",
-    "PeerJoined", "PeerLeft", "PrivateKey", "Pruned", "PubSubError", "PublicKey", "Published",
-    "Receipt", "Relay", "RemoteError", "ScoreParams", "ScoreReport", "ScoreThresholds", "Scoring",
-    "SeqnoValidator", "Signing", "StreamError", "Subscription", "TopicParams", "TopicScoreParams",
-    "Validation", "all_of", "allow_pattern", "allow_topics", "any_of", "load_or_create_key",
-    "message_id_function", "open_node", "parse_address", "parse_peer_id",
+    "Address", "ClosedError", "Connected", "Deliver", "DeniedError", "DialError", "Disconnected",
+    "Dropped", "EventStream", "Gate", "GaterParams", "Grafted", "HostParams", "LocalError",
+    "Message", "MessagesLost", "Node", "NotEnoughPeersError", "Overflow", "ParamError", "Params",
+    "PeerId", "PeerJoined", "PeerLeft", "PrivateKey", "Pruned", "PubSubError", "PublicKey",
+    "Published", "Receipt", "Relay", "RemoteError", "ScoreParams", "ScoreReport",
+    "ScoreThresholds", "Scoring", "SeqnoValidator", "Signing", "StreamError", "Subscription",
+    "TopicParams", "TopicScoreParams", "Validation", "all_of", "allow_pattern", "allow_topics",
+    "any_of", "load_or_create_key", "message_id_function", "open_node", "parse_address",
+    "parse_peer_id",
 ]  # fmt: skip
 
 

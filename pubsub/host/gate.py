@@ -16,16 +16,17 @@ connection, as with a connection gater, and `denied_peers` names those whose mes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
 import trio
 
 from pubsub.errors import DialError, ParamError
-from pubsub.identity import PeerId
-from pubsub.identity.networks import Network, NetworkSet, parse_ip
+from pubsub.identity import PeerId, parse_peer_id
+from pubsub.identity.networks import Network, NetworkSet, parse_ip, parse_network
 
 Target: TypeAlias = PeerId | str | Network
-"A peer, or a network such as `10.0.0.0/8`; a single address is a network, too."
+"A peer or a network, as such or as text; `10.0.0.0/8`, and a single address is a network, too."
 
 MAX_BANS = 4096
 "Of more, the ones that would end first do (ours)."
@@ -101,6 +102,7 @@ class Gate:
 
     def deny(self, target: Target) -> None:
         """Put a peer or network on the deny-list; connections to it are closed."""
+        target = _target(target)
         if isinstance(target, PeerId):
             self._denied_peers[target] = None
         else:
@@ -112,6 +114,7 @@ class Gate:
 
         A peer's ban ends, too.
         """
+        target = _target(target)
         if isinstance(target, PeerId):
             self._denied_peers.pop(target, None)
             self._bans.pop(target, None)
@@ -128,6 +131,7 @@ class Gate:
 
         Where there is an allow-list, it is denied by that.
         """
+        target = _target(target)
         if isinstance(target, PeerId):
             self._denied_peers.pop(target, None)
             self._bans.pop(target, None)
@@ -149,11 +153,12 @@ class Gate:
         self._allowed_networks = NetworkSet(networks) if networks is not None else None
         self._changed()
 
-    def ban(self, peer: PeerId, seconds: float) -> None:
+    def ban(self, peer: PeerId | str, seconds: float) -> None:
         """Deny a peer for some time; a longer ban that it has already stays."""
         # `not >` also catches NaN.
-        if not seconds > 0:
-            raise ParamError(f"a ban must last more than 0 s, not {seconds}")
+        if not isinstance(seconds, int | float) or not seconds > 0:
+            raise ParamError(f"a ban must last more than 0 s, not {seconds!r}")
+        peer = peer if isinstance(peer, PeerId) else parse_peer_id(peer)
         now = self._clock()
         self._bans[peer] = max(now + seconds, self._bans.get(peer, now))
         if len(self._bans) > self._max_bans:
@@ -171,6 +176,22 @@ class Gate:
     def _changed(self) -> None:
         for callback in tuple(self._watchers):
             callback()
+
+
+def _target(target: Target) -> PeerId | Network:
+    """What is meant: a peer, given as such or as text, or a network, given in either way."""
+    if isinstance(target, str):
+        try:
+            return parse_network(target)
+        except ParamError:
+            pass
+        try:
+            return parse_peer_id(target)
+        except ParamError as error:
+            raise ParamError(f"{target!r} is neither a peer id nor an IP network") from error
+    if not isinstance(target, PeerId | IPv4Network | IPv6Network):
+        raise ParamError(f"{target!r} is neither a peer id nor an IP network")
+    return target
 
 
 def _peers(peers: Iterable[PeerId]) -> dict[PeerId, None]:

@@ -23,8 +23,8 @@ class Channel(Generic[T]):
     """The queue. `offer` is the node's side, `receive` and its kin are the reader's."""
 
     def __init__(self, capacity: int, overflow: Overflow) -> None:
-        if capacity < 1:
-            raise ParamError(f"capacity must be at least 1, not {capacity}")
+        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+            raise ParamError(f"capacity must be a whole number of at least 1, not {capacity!r}")
         if not isinstance(overflow, Overflow):
             raise ParamError(
                 f"overflow must be an Overflow, such as Overflow.DROP_NEWEST: {overflow!r}"

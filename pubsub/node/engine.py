@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,8 @@ from pubsub.router.events import (
     Verified,
 )
 
+logger = logging.getLogger("pubsub")
+
 
 class Engine:
     """A router among sockets: what happens goes in, what it asks for is done."""
@@ -57,6 +60,7 @@ class Engine:
         self.host = host
         self.router = router
         self.closed = False
+        self.bad_frames = 0
         self.peering = Peering(host, router, nursery, self)
         self.links = self.peering.links
         self.readers = Readers(self._enter, self._leave, self._trace)
@@ -94,6 +98,17 @@ class Engine:
     def tell(self, event: NodeEvent) -> None:
         """Hand an event to those who read events."""
         self.readers.tell(event)
+
+    def tell_bad_frame(self, peer: PeerId, reason: str) -> None:
+        """Count and trace what could not even be read, and log it the first time."""
+        if not self.bad_frames:
+            logger.warning(
+                "%s is disconnected: %s; where it may be honest, raise max_message_size",
+                peer,
+                reason,
+            )
+        self.bad_frames += 1
+        self.readers.tell_traces(Dropped("bad_frame", 1, peer, "", b""))
 
     def check_open(self) -> None:
         """Raise ClosedError if the node is closed."""

@@ -9,7 +9,9 @@ import trio
 
 from pubsub.host.gate import Gate
 from pubsub.host.host import Host
-from pubsub.identity import Address, PeerId, parse_address
+from pubsub.identity import Address, PeerId
+from pubsub.node import arguments
+from pubsub.node.arguments import address_of, peer_of
 from pubsub.node.contacts import BAD_RECORD
 from pubsub.node.engine import Engine
 from pubsub.node.readers import TOO_SLOW
@@ -68,7 +70,7 @@ class Node:
         reached or is not the one the address names.
         """
         self._engine.check_open()
-        return await self._host.connect(_address(address))
+        return await self._host.connect(address_of(address))
 
     def add_direct_peer(self, *addresses: str | Address) -> PeerId:
         """Agree with a peer to send each other everything, and return its id.
@@ -79,12 +81,12 @@ class Node:
         the addresses are of one peer and name it.
         """
         self._engine.check_open()
-        return self._engine.contacts.add_direct([_address(one) for one in addresses])
+        return self._engine.contacts.add_direct([address_of(one) for one in addresses])
 
-    def remove_direct_peer(self, peer: PeerId) -> None:
+    def remove_direct_peer(self, peer: PeerId | str) -> None:
         """End such an agreement; the connection stays. ParamError if there is none."""
         self._engine.check_open()
-        self._engine.contacts.remove_direct(peer)
+        self._engine.contacts.remove_direct(peer_of(peer))
 
     @property
     def direct_peers(self) -> list[PeerId]:
@@ -163,7 +165,10 @@ class Node:
         return await self._engine.publisher.publish_batch(messages, timeout)
 
     async def wait_for_peers(self, topic: str, n: int = 1) -> list[PeerId]:
-        """Wait until at least `n` peers subscribe to `topic`, and return them."""
+        """Wait until at least `n` peers subscribe to `topic`, and return them.
+
+        Raises ParamError for what cannot be a topic of this node.
+        """
         return await self._engine.publisher.wait_for_peers(topic, n)
 
     async def flush(self, timeout: float) -> bool:
@@ -171,7 +176,7 @@ class Node:
 
         False if that took longer than `timeout` seconds.
         """
-        return await self._engine.publisher.flush(timeout)
+        return await self._engine.publisher.flush(arguments.seconds("timeout", timeout))
 
     # Rules of the user
 
@@ -208,7 +213,7 @@ class Node:
         self._engine.check_open()
         self._engine.validators.set(topic, validator, concurrency=concurrency, timeout=timeout)
 
-    def set_frame_limit(self, peer: PeerId, limit: int | None) -> None:
+    def set_frame_limit(self, peer: PeerId | str, limit: int | None) -> None:
         """Say that a peer takes no RPC of more than `limit` bytes; None takes that back.
 
         What is sent to it is split accordingly, and a message that is larger is
@@ -216,7 +221,9 @@ class Node:
         64 KiB unless they are set otherwise; of no peer is that assumed.
         """
         self._engine.check_open()
-        self._engine.feed(SetFrameLimit(peer, limit))
+        if limit is not None:
+            arguments.count("limit", limit)
+        self._engine.feed(SetFrameLimit(peer_of(peer), limit))
 
     def recheck(self) -> None:
         """Ask `may_know` again, of every peer and topic, because its answers have changed.
@@ -227,14 +234,14 @@ class Node:
         self._engine.check_open()
         self._engine.feed(Recheck())
 
-    def feedback(self, peer: PeerId, delta: float) -> None:
+    def feedback(self, peer: PeerId | str, delta: float) -> None:
         """Let a peer's score know that the application liked (> 0) or disliked what it did.
 
         Feedback adds up and is forgotten slowly; it counts with
         `ScoreParams.app_specific_weight`. Raises ParamError where scoring is off.
         """
         self._engine.check_open()
-        self._engine.feed(Feedback(peer, delta))
+        self._engine.feed(Feedback(peer_of(peer), delta))
 
     # Looking inside
 
@@ -246,9 +253,9 @@ class Node:
         """The peers that we exchange full messages of `topic` with."""
         return self._router.mesh(topic)
 
-    def inspect(self, peer: PeerId) -> ScoreReport:
+    def inspect(self, peer: PeerId | str) -> ScoreReport:
         """A peer's score and how it comes about; all zero for one that is not known."""
-        return self._router.inspect(peer, trio.current_time())
+        return self._router.inspect(peer_of(peer), trio.current_time())
 
     def events(self, *, topic: str | None = None, capacity: int = 4096) -> EventStream:
         """What happens from now on: peers come, go, join and leave topics and meshes.
@@ -259,6 +266,8 @@ class Node:
         unread events the oldest are lost, and counted.
         """
         self._engine.check_open()
+        if topic is not None:
+            self._router.check_topic(topic)
         return self._engine.readers.events(capacity, topic)
 
     def trace(self, *, topic: str | None = None, capacity: int = 65_536) -> EventStream:
@@ -267,6 +276,8 @@ class Node:
         It costs time for each message while somebody traces, and nothing otherwise.
         """
         self._engine.check_open()
+        if topic is not None:
+            self._router.check_topic(topic)
         return self._engine.readers.trace(capacity, topic)
 
     def snapshot(self) -> dict[str, Any]:
@@ -289,7 +300,3 @@ class Node:
         }
         data["drops"].update({name: count for name, count in drops.items() if count})
         return data
-
-
-def _address(address: str | Address) -> Address:
-    return parse_address(address) if isinstance(address, str) else address

@@ -17,15 +17,16 @@ from pubsub.errors import DialError, ParamError, StreamError
 from pubsub.host.gate import Gate
 from pubsub.host.host import Host
 from pubsub.host.params import HostParams
-from pubsub.identity import Address, PeerId, PrivateKey, parse_address
+from pubsub.identity import Address, PeerId, PrivateKey
+from pubsub.node import arguments
+from pubsub.node.arguments import addresses_of
 from pubsub.node.engine import Engine
 from pubsub.node.failures import Failures
 from pubsub.node.node import Node
 from pubsub.node.validation import Validator
-from pubsub.params import Params, Signing
+from pubsub.params import Params
 from pubsub.router import Router
 from pubsub.router.message import MessageIdFunction
-from pubsub.router.message_ids import message_id_function
 from pubsub.router.policy import Policy
 from pubsub.router.router import NO_TOPICS
 from pubsub.router.scoring import Scoring
@@ -67,31 +68,28 @@ async def open_node(
 ) -> AsyncGenerator[Node, None]:
     """Run a node for as long as the `async with` block lasts.
 
-    `listen`: addresses such as "/ip4/0.0.0.0/tcp/0"; none means dial only.
-    `bootstrap`: peers dialled now and again and again for as long as the node
-    lives. `key`: who we are; a new key each time by default. `message_id` must
-    be the same in the whole network: a function, or the name of an implementation
-    whose default it is (`go`, `rust`, `js`, `nim`, `py`) or `sha256`. `scoring`: what behaviour is
-    worth (`Params(scoring=False)` turns it off). `topics`: parameters of single
-    topics. `validators`: asked about every message of every topic, before the
-    topic's own. `direct`: addresses of direct peers, each with its peer id.
-    `gate`: whom this node has to do with. `may_know(peer, topic)`: who may know of
-    a topic at all, by default everybody. `topic_filter(topic)`: the topics this
-    node has to do with, by default all. `mdns`: find and be found on the local
-    network. Leaving the block sends what is queued, for two seconds at
+    `listen`: addresses such as "/ip4/0.0.0.0/tcp/0"; none means dial only. `bootstrap`: peers
+    dialled now and again for as long as the node lives. `key`: who we are; a new key each time by
+    default. `message_id` must be the same in the whole network: a function, or the name of an
+    implementation whose default it is (`go`, `rust`, `js`, `nim`, `py`), or `sha256`. `scoring`:
+    what behaviour is worth (`Params(scoring=False)` turns it off). `topics`: parameters of single
+    topics. `validators`: asked about every message of every topic, before the topic's own.
+    `direct`: addresses of direct peers, each with its peer id. `gate`: whom this node has to do
+    with. `may_know(peer, topic)`: who may know of a topic at all, by default everybody.
+    `topic_filter(topic)`: the topics this node has to do with, by default all. `mdns`: find and
+    be found on the local network. Leaving the block sends what is queued, for two seconds at
     most. Raises ParamError, in one line, for what cannot work.
     """
+    kinds = {"key": key, "params": params, "host_params": host_params, "scoring": scoring}
+    _check_kinds({**kinds, "gate": gate, "topics": topics, "mdns": mdns})
     key = key or PrivateKey.generate(os.urandom)
     plan = _Plan(
-        listen=_addresses("listen", listen),
-        bootstrap=_addresses("bootstrap", bootstrap),
-        direct=_addresses("direct", direct),
+        listen=addresses_of("listen", listen),
+        bootstrap=addresses_of("bootstrap", bootstrap),
+        direct=addresses_of("direct", direct),
         mdns=mdns,
     )
     params = params or Params()
-    if isinstance(message_id, str):
-        signed = params.signing is Signing.STRICT
-        message_id = message_id_function(message_id, signed=signed)
     host = Host(key, params=host_params or HostParams(), gate=gate)
     router = Router(
         key,
@@ -103,7 +101,7 @@ async def open_node(
         message_id=message_id,
         policy=_policy(host, may_know, topic_filter),
         scoring=scoring,
-        topics=topics,
+        topics=topics or {},
     )
     async with _running(host, router, validators, plan) as node:
         yield node
@@ -144,22 +142,34 @@ async def _running(
     raise failure
 
 
+_KINDS: dict[str, type] = {
+    "key": PrivateKey,
+    "params": Params,
+    "host_params": HostParams,
+    "scoring": Scoring,
+    "gate": Gate,
+    "topics": Mapping,
+    "mdns": bool,
+}
+
+
+def _check_kinds(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        arguments.of_kind(name, value, _KINDS[name])
+
+
 def _policy(
     host: Host,
     may_know: Callable[[PeerId, str], bool] | None,
     topic_filter: Callable[[str], bool] | None,
 ) -> Policy:
     """The functions given, with what the host knows."""
+    arguments.function("may_know", may_know)
+    arguments.function("topic_filter", topic_filter)
     policy = Policy(signed_record=host.peer_store.signed_record)
     if may_know is not None:
         policy = replace(policy, may_know=may_know)
     return policy if topic_filter is None else replace(policy, topics=topic_filter)
-
-
-def _addresses(name: str, given: Sequence[str | Address]) -> list[Address]:
-    if isinstance(given, str):
-        raise ParamError(f"{name} takes a list of addresses: {name}=[{given!r}]")
-    return [parse_address(one) if isinstance(one, str) else one for one in given]
 
 
 def _only(group: BaseExceptionGroup[BaseException], raised: BaseException | None) -> BaseException:

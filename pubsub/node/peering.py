@@ -49,6 +49,7 @@ class Owner(Protocol):
 
     def feed(self, event: Event) -> object: ...
     def tell(self, event: NodeEvent) -> None: ...
+    def tell_bad_frame(self, peer: PeerId, reason: str) -> None: ...
 
 
 class Peering:
@@ -195,6 +196,7 @@ class Peering:
             frames = self._frames.feed(stream, data)
         except RemoteError as error:
             self.expel(peer, str(error))
+            self._owner.tell_bad_frame(peer, str(error))
             return
         if frames:
             self._owner.feed(RpcReceived(peer, frames))

@@ -9,6 +9,7 @@ import trio
 
 from pubsub.errors import NotEnoughPeersError, ParamError
 from pubsub.identity import PeerId
+from pubsub.node import arguments
 from pubsub.node.link import Link
 from pubsub.node.pace import Pace
 from pubsub.node.receipt import Receipt
@@ -50,10 +51,9 @@ class Publisher:
     ) -> Receipt:
         """See `Node.publish`."""
         deadline = self._deadline(timeout)
-        if min_peers:
-            _check_count("min_peers", min_peers)
-            if len(self._router.peers(topic)) < min_peers:
-                await self._wait_for_peers(topic, min_peers, deadline)
+        arguments.count("min_peers", min_peers)
+        if min_peers and len(self._router.peers(topic)) < min_peers:
+            await self._wait_for_peers(topic, min_peers, deadline)
         await self._pace.checkpoint()
         data = _bytes(data)
         results = self._try(Publish(topic, data, Patience.WAIT, min_peers))
@@ -109,9 +109,7 @@ class Publisher:
         self._check_open()
         if timeout is None:
             timeout = self._router.params.publish_timeout
-        # Written so that NaN is refused, too.
-        if not timeout >= 0:
-            raise ParamError(f"timeout must be at least 0 seconds, not {timeout}")
+        timeout = arguments.seconds("timeout", timeout)
         return trio.current_time() + timeout
 
     def _try(self, event: Publish | PublishBatch) -> list[Effect]:
@@ -139,7 +137,8 @@ class Publisher:
 
     async def wait_for_peers(self, topic: str, n: int) -> list[PeerId]:
         """See `Node.wait_for_peers`."""
-        _check_count("n", n)
+        arguments.count("n", n)
+        self._router.check_topic(topic)
         await trio.lowlevel.checkpoint()
         while len(peers := self._router.peers(topic)) < n:
             self._check_open()
@@ -168,11 +167,6 @@ class Publisher:
     def _is_flushed(self, link: Link) -> bool:
         mark = self._router.watermark(link.peer)
         return mark is None or (link.sent >= mark[0] and self._router.is_empty(link.peer))
-
-
-def _check_count(name: str, count: int) -> None:
-    if not isinstance(count, int) or count < 0:
-        raise ParamError(f"{name} must be a whole number of at least 0, not {count!r}")
 
 
 def _pair(message: Pair) -> Pair:

@@ -65,7 +65,7 @@ class Core:
         *,
         rng: random.Random,
         first_seqno: int,
-        message_id: MessageIdFunction | None,
+        message_id: MessageIdFunction | str | None,
         policy: Policy,
         scoring: Scoring,
         topics: Mapping[str, TopicParams],

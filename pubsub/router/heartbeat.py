@@ -57,7 +57,7 @@ def beat(core: Core, *, now: float) -> None:
 
 
 def _watch_queue(core: Core, peer: Peer, now: float) -> None:
-    """Give up a peer whose full queue would take too long to empty.
+    """Give up a peer whose queue is more than half full, and would take too long to empty.
 
     Nobody may be waiting to publish, and then what we forward is lost on it; or
     publishers wait for each message that it takes, and it decides their speed.
@@ -65,11 +65,12 @@ def _watch_queue(core: Core, peer: Peer, now: float) -> None:
     outbox = peer.outbox
     taken = outbox.taken - peer.taken_before
     peer.taken_before = outbox.taken
-    if not outbox.full or taken * SLOWEST_DRAIN >= len(outbox):
+    if outbox.half_free or taken * SLOWEST_DRAIN >= len(outbox):
         peer.full_beats = 0
         return
+    # At the first such beat the queue may have filled a moment ago.
     peer.full_beats += 1
-    if taken == 0 or peer.full_beats >= 2:
+    if peer.full_beats >= 2:
         core.give_up(peer, now=now)
 
 

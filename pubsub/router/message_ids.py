@@ -28,6 +28,7 @@ anything.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -126,6 +127,37 @@ def message_id_function(name: str, *, signed: bool = True) -> MessageIdFunction:
             f"anonymous messages lack: take one of {able}"
         )
     return found
+
+
+def chosen(given: MessageIdFunction | str | None, *, signed: bool) -> MessageIdFunction:
+    """The function that is meant: the one given, the preset of that name, or what suits `signed`.
+
+    Raises ParamError for what is neither. What an application's own function
+    returns is looked at each time, for an id that is no bytes, or empty, would
+    make messages vanish as copies of each other.
+    """
+    if given is None:
+        return go if signed else sha256
+    if isinstance(given, str):
+        return message_id_function(given, signed=signed)
+    if not callable(given):
+        raise ParamError(
+            f"message_id must be a function or one of {', '.join(PRESETS)}, not {given!r}"
+        )
+    return given if given in PRESETS.values() else _looked_at(given)
+
+
+def _looked_at(function: MessageIdFunction) -> MessageIdFunction:
+    @functools.wraps(function)
+    def checked(message: Message) -> bytes:
+        message_id = function(message)
+        if type(message_id) is not bytes or not message_id:
+            raise ParamError(
+                f"the message_id function returned {message_id!r}; an id is bytes, at least one"
+            )
+        return message_id
+
+    return checked
 
 
 def _in_base58(author: bytes) -> bytes:

@@ -66,7 +66,7 @@ class Peer:
     "How many messages it had taken at the last heartbeat."
 
     full_beats: int = 0
-    "Heartbeats on end that found its queue full and emptying too slowly."
+    "Heartbeats on end that found its queue more than half full and emptying too slowly."
 
     slow: bool = False
     "Its queue stayed full; no publisher waits for it until half of it is free."

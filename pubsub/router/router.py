@@ -67,7 +67,7 @@ class Router:
         rng: random.Random,
         now: float,
         first_seqno: int,
-        message_id: MessageIdFunction | None = None,
+        message_id: MessageIdFunction | str | None = None,
         policy: Policy | None = None,
         scoring: Scoring | None = None,
         topics: Mapping[str, TopicParams] = NO_TOPICS,
@@ -173,6 +173,10 @@ class Router:
         """The mesh of a topic."""
         state = self._core.topics.get(topic)
         return list(state.mesh) if state is not None else []
+
+    def check_topic(self, name: str) -> None:
+        """Raise ParamError unless `name` may be a topic of this node."""
+        publishing.check_topic(self._core, name)
 
     def params_of(self, topic: str) -> Params:
         """The parameters that hold for a topic."""

@@ -41,8 +41,11 @@ class TopicParams:
     subscription_buffer: int | None = None
     subscription_overflow: Overflow | None = None
 
-    message_id: MessageIdFunction | None = None
-    "What makes the ids of its messages; None: the node's function, or what suits `signing`."
+    message_id: MessageIdFunction | str | None = None
+    """What makes the ids of its messages: a function, or the name of a preset (`go`, `rust`, …).
+
+    None: the node's function, or what suits `signing`.
+    """
 
     fanout_only: bool = False
     "Publish only: `subscribe` is an error, and so no mesh is ever kept (go: FanoutOnly)."
@@ -69,11 +72,13 @@ class TopicSettings:
     def __init__(
         self,
         params: Params,
-        message_id: MessageIdFunction | None,
+        message_id: MessageIdFunction | str | None,
         topics: Mapping[str, TopicParams],
     ) -> None:
         self.params = params
-        self._message_id = message_id
+        self._message_id = message_ids.chosen(message_id, signed=_signed(params))
+        self._message_ids: dict[str, MessageIdFunction] = {}
+        "Of topics that have a function of their own."
         self._topics: dict[str, TopicParams] = {}
         self.max_message_size = params.max_message_size
         "The largest message of any topic."
@@ -85,10 +90,18 @@ class TopicSettings:
         check_text(topic)
         if of_topic is None:
             self._topics.pop(topic, None)
+            self._message_ids.pop(topic, None)
         elif not isinstance(of_topic, TopicParams):
             raise ParamError(f"{topic!r} takes TopicParams, not {of_topic!r:.80}")
         else:
-            of_topic.applied(self.params, topic)
+            params = of_topic.applied(self.params, topic)
+            # A function for signed messages may make no sense of anonymous ones.
+            if of_topic.message_id is not None or _signed(params) is not _signed(self.params):
+                self._message_ids[topic] = message_ids.chosen(
+                    of_topic.message_id, signed=_signed(params)
+                )
+            else:
+                self._message_ids.pop(topic, None)
             self._topics[topic] = of_topic
         sizes = [one.max_message_size or 0 for one in self._topics.values()]
         self.max_message_size = max(self.params.max_message_size, *sizes, 0)
@@ -104,11 +117,11 @@ class TopicSettings:
         of_topic = self._topics.get(state.name)
         state.params = self.of(state.name)
         state.fanout_only = of_topic is not None and of_topic.fanout_only
-        chosen = of_topic.message_id if of_topic is not None else None
-        signed = state.params.signing is Signing.STRICT
-        if chosen is None and state.params.signing is self.params.signing:
-            chosen = self._message_id
-        state.message_id = chosen or (message_ids.go if signed else message_ids.sha256)
+        state.message_id = self._message_ids.get(state.name, self._message_id)
+
+
+def _signed(params: Params) -> bool:
+    return params.signing is Signing.STRICT
 
 
 def check_text(topic: object) -> None:

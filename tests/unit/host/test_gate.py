@@ -7,9 +7,10 @@ from trio.testing import MockClock
 
 from pubsub.errors import ParamError
 from pubsub.host.gate import Gate
-from pubsub.identity import PeerId
+from pubsub.identity import PeerId, PrivateKey, peer_id_of
 
 ALICE, BOB, CAROL = PeerId(b"\x00\x05alice"), PeerId(b"\x00\x03bob"), PeerId(b"\x00\x05carol")
+ANN = peer_id_of(PrivateKey(bytes(32)).public_key)
 NEAR, FAR = "10.0.0.1", "203.0.113.7"
 
 
@@ -172,7 +173,33 @@ def test_a_ban_takes_some_time(seconds: float) -> None:
 
 
 def test_what_is_neither_peer_nor_network_is_named() -> None:
-    with pytest.raises(ParamError, match="not an IP network"):
+    with pytest.raises(ParamError, match="neither a peer id nor an IP network"):
         Gate().deny("12D3KooW")
     with pytest.raises(ParamError, match="not a peer id"):
         Gate(deny_peers=["12D3KooW"])  # type: ignore[list-item]
+
+
+def test_peers_may_be_named_by_text() -> None:
+    gate = Gate(clock=lambda: 0.0)
+    gate.deny(str(ANN))
+    assert not gate.permits_peer(ANN)
+    gate.allow(str(ANN))
+    assert gate.permits_peer(ANN)
+    gate.ban(str(ANN), 5)
+    assert gate.denied_peers() == [ANN]
+    gate.forget(str(ANN))
+    assert gate.permits_peer(ANN)
+
+
+@pytest.mark.parametrize("target", [None, 5, b"x", "", "12D3", "10.0.0.0/99"])
+def test_what_is_neither_is_refused_by_each_verb(target: object) -> None:
+    gate = Gate()
+    for verb in (gate.deny, gate.allow, gate.forget):
+        with pytest.raises(ParamError, match="neither"):
+            verb(target)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "5", None, float("nan")])
+def test_a_ban_lasts_some_time(seconds: object) -> None:
+    with pytest.raises(ParamError, match="a ban must last more than 0 s"):
+        Gate().ban(ANN, seconds)

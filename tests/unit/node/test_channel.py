@@ -37,7 +37,7 @@ async def test_a_full_channel_loses_by_its_policy_and_counts(overflow: Overflow,
 
 @pytest.mark.parametrize("capacity", [0, -1])
 def test_a_channel_holds_something(capacity: int):
-    with pytest.raises(ParamError, match="capacity must be at least 1"):
+    with pytest.raises(ParamError, match="capacity must be a whole number of at least 1"):
         Channel[int](capacity, Overflow.DROP_OLDEST)
 
 

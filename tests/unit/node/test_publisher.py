@@ -227,7 +227,7 @@ async def test_what_is_no_message_is_said(messages: Any, said: str) -> None:
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
 async def test_impossible_timeouts_are_refused(timeout: float) -> None:
-    with pytest.raises(ParamError, match="timeout must be at least 0"):
+    with pytest.raises(ParamError, match="timeout must be"):
         await Desk().publish(b"x", timeout=timeout)
 
 

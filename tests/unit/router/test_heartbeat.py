@@ -160,7 +160,7 @@ def test_what_is_asked_for_is_forgotten_after_the_follow_up_time() -> None:
     assert dialogue.router._core.asked == {}
 
 
-def test_a_member_that_takes_nothing_for_a_heartbeat_is_put_out() -> None:
+def test_a_member_that_takes_nothing_from_one_heartbeat_to_the_next_is_put_out() -> None:
     dialogue = Dialogue(params=Params(queue_messages=2))
     dialogue.do(Subscribe("news"))
     for peer in (A, B):
@@ -170,8 +170,23 @@ def test_a_member_that_takes_nothing_for_a_heartbeat_is_put_out() -> None:
         dialogue.take(A.id)
     assert not dialogue.router.has_room(B.id)
     dialogue.router.handle(TimerFired(), dialogue.router.next_deadline)
+    assert dialogue.mesh() == ["A", "B"]
+    dialogue.router.handle(TimerFired(), dialogue.router.next_deadline)
     assert dialogue.mesh() == ["A"]
     assert dialogue.take(B.id)[0] == "PRUNE news 60"
+
+
+def test_a_queue_that_filled_just_before_the_heartbeat_is_not_given_up() -> None:
+    dialogue = Dialogue(params=Params(queue_messages=2))
+    dialogue.do(Subscribe("news"), B.connects(), B.subscribes("news"))
+    for _ in range(5):
+        for _ in range(2):
+            dialogue.router.handle(dialogue.publish(), dialogue.now)
+        assert not dialogue.router.has_room(B.id)
+        dialogue.now = dialogue.router.next_deadline
+        dialogue.router.handle(TimerFired(), dialogue.now)
+        assert len(dialogue.take(B.id)) == 2
+    assert dialogue.mesh() == ["B"]
 
 
 @pytest.mark.parametrize(("waiting", "kept"), [(16, True), (20, False)])

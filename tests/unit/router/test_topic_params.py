@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from pubsub.errors import ParamError
+from pubsub.identity import PeerId
 from pubsub.mesh.topic import TopicState
 from pubsub.params import Params, Signing
 from pubsub.router import message_ids
@@ -50,7 +51,7 @@ def test_which_function_makes_the_ids(node: object, of_topic: object, expected: 
     settings.set("news", of_topic)
     state = TopicState("news")
     settings.apply(state)
-    assert state.message_id is expected
+    assert getattr(state.message_id, "__wrapped__", state.message_id) is expected
 
 
 @pytest.mark.parametrize("topic", [None, 7, ["news"], b"news"])
@@ -79,3 +80,27 @@ def test_the_largest_message_of_all_topics_bounds_what_is_read() -> None:
     assert settings.max_message_size == 1 << 20
     assert settings.of("a").max_message_size == 5
     assert settings.of("b") is settings.params
+
+
+@pytest.mark.parametrize("given", [5, b"go", "golang", object()])
+def test_what_makes_no_ids_is_refused(given: object) -> None:
+    with pytest.raises(ParamError, match="message"):
+        TopicSettings(Params(), given, {})
+    with pytest.raises(ParamError, match="message"):
+        TopicSettings(Params(), None, {"news": TopicParams(message_id=given)})
+
+
+def test_a_function_may_be_named() -> None:
+    settings = TopicSettings(Params(), "rust", {"news": TopicParams(message_id="js")})
+    for name, expected in (("news", message_ids.js), ("sport", message_ids.rust)):
+        state = TopicState(name)
+        settings.apply(state)
+        assert state.message_id is expected
+
+
+@pytest.mark.parametrize("made", ["text", b"", None, bytearray(b"id")])
+def test_a_function_that_makes_no_id_is_told_of_and_nothing_vanishes(made: object) -> None:
+    state = TopicState("news")
+    TopicSettings(Params(), lambda message: made, {}).apply(state)
+    with pytest.raises(ParamError, match="an id is bytes, at least one"):
+        state.message_id(Message("news", b"", b"", PeerId(b"A")))
