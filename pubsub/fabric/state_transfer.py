@@ -179,11 +179,8 @@ class StateTransfer:
 
     def _check(self, now: float) -> list[Action]:
         self._next_check = now + self._params.check_interval
-        first = self._channel.first_missing
         highest = max(self._channel.heights().values(), default=0)
-        if first >= highest:
-            return []
-        self._transfer = Transfer(first, highest - 1, now)
+        self._transfer = Transfer(self._channel.first_missing, highest - 1, now)
         return self._ask(self._transfer, now)
 
     def _ask(self, transfer: Transfer, now: float) -> list[Action]:

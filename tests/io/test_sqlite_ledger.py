@@ -59,6 +59,7 @@ def test_a_ledger_whose_process_is_killed_while_it_writes_lacks_nothing(
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.timeout(60)
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "held.ledger"
     with writer(path, 100) as process:

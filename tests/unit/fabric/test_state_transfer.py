@@ -111,7 +111,27 @@ def test_blocks_are_fetched_in_batches_of_one_more_than_the_batch_size() -> None
 def test_who_is_as_high_as_any_asks_for_nothing(heights: dict[str, int]) -> None:
     ours = transfer(Sales(5, **heights))
     assert ours.tick(10.0) == []
+    assert not ours.is_running
     assert ours.next_deadline == 20.0
+
+
+def test_who_lacks_one_block_asks_for_one() -> None:
+    assert asked(transfer(Sales(4, B=5)).tick(10.0))[2:] == (4, 4)
+
+
+def test_whoever_sent_one_batch_may_be_asked_for_the_next() -> None:
+    peers = set()
+    for seed in range(10):
+        channel = Sales(0, B=30, C=14)
+        ours = transfer(channel, seed=seed)
+        peer, nonce, *_ = asked(ours.tick(10.0))
+        peers.add(peer)
+        ours.on_response(peer, response(nonce, payloads(*range(11))), 10.1)
+        channel.first_missing = 11
+        # Only B has the last of the second batch.
+        again, _, *span = asked(ours.tick(10.1))
+        assert (again, span) == (B, [11, 21])
+    assert peers == {B, C}
 
 
 def test_those_who_have_the_last_of_the_batch_are_asked() -> None:
@@ -195,7 +215,8 @@ def test_what_the_buffer_does_not_keep_is_fetched_again() -> None:
 def test_an_answer_without_the_first_block_counts_as_none(found: tuple[int, ...]) -> None:
     ours = transfer(Sales(0, B=5, C=5))
     peer, nonce, *_ = asked(ours.tick(10.0))
-    ours.on_response(peer, response(nonce, payloads(*found)), 10.1)
+    taken = ours.on_response(peer, response(nonce, payloads(*found)), 10.1)
+    assert taken == ([Fetched(peer, payloads(*found))] if found else [])
     assert ours.counters == {"nothing of use": 1}
     other, *_, first, last = asked(ours.tick(10.1))
     assert other != peer
