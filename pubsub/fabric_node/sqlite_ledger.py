@@ -159,7 +159,6 @@ def _prepare(connection: sqlite3.Connection, path: str, channel: str) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
-    connection.execute("BEGIN EXCLUSIVE").execute("COMMIT")
     if not tables:
         with _transaction(connection):
             for statement in _SCHEMA.split(";"):

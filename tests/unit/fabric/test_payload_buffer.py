@@ -142,6 +142,16 @@ def test_bytes_are_bounded_too() -> None:
     assert buffer.push(block(4, 400)) is Pushed.KEPT
 
 
+def test_bytes_may_be_used_to_the_last() -> None:
+    size = block(1, 400).ByteSize()
+    buffer = PayloadBuffer(0, max_bytes=2 * size)
+    buffer.push(block(1, 400))
+    assert buffer.has_room
+    assert buffer.push(block(2, 400)) is Pushed.KEPT
+    assert not buffer.has_room
+    assert PayloadBuffer(0, buffer_size=1, batch_size=1, max_bytes=1).has_room
+
+
 def test_private_data_counts() -> None:
     buffer = PayloadBuffer(0, max_bytes=1000)
     payload = Payload(seq_num=1, data=b"x", private_data=[bytes(600)])

@@ -54,9 +54,14 @@ async def test_a_block_is_cut_at_so_many_transactions() -> None:
 
 async def test_a_block_is_cut_before_it_gets_too_large() -> None:
     orderer = ordering(preferred_bytes=10, max_bytes=20)
-    for transaction in (b"a" * 4, b"b" * 4, b"c" * 4, b"d" * 15, b"e"):
+    for transaction in (b"a" * 4, b"b" * 4, b"c" * 4, b"d" * 20, b"e" * 4, b"f" * 6, b"g"):
         await orderer.order(transaction)
-    assert await made(orderer) == [(b"a" * 4, b"b" * 4), (b"c" * 4,), (b"d" * 15,)]
+    assert await made(orderer) == [
+        (b"a" * 4, b"b" * 4),
+        (b"c" * 4,),
+        (b"d" * 20,),
+        (b"e" * 4, b"f" * 6),
+    ]
     with pytest.raises(ParamError, match="at most 20 bytes, not 21"):
         await orderer.order(bytes(21))
 
@@ -113,6 +118,21 @@ async def test_readers_wait_for_blocks_and_each_gets_all(nursery: trio.Nursery) 
     assert got == {0: [0, 1, 2, 3], 2: [2, 3]}
 
 
+async def test_blocks_made_elsewhere_wake_those_who_wait(nursery: trio.Nursery) -> None:
+    blocks = chain(2)
+    orderer = LocalOrderer(None, blocks[0])
+    got: list[bytes] = []
+
+    async def read() -> None:
+        got.append(await anext(orderer.blocks(1)))
+
+    nursery.start_soon(read)
+    await wait_all_tasks_blocked()
+    orderer.add_block(blocks[1])
+    await wait_all_tasks_blocked()
+    assert got == blocks[1:]
+
+
 async def test_blocks_made_elsewhere_are_delivered() -> None:
     blocks = chain(3)
     orderer = LocalOrderer(None, *blocks[:2])
@@ -128,12 +148,11 @@ async def test_blocks_made_elsewhere_are_delivered() -> None:
 async def test_blocks_of_a_channels_orderers_are_genuine_and_a_configuration_stands_alone() -> None:
     maker, genesis = network.maker(), network.genesis()
     orderer = LocalOrderer(maker, genesis.raw)
-    first, second = (network.transaction(seed=seed) for seed in (1, 2))
-    await orderer.order(first)
-    await orderer.order(genesis.transactions[0])
-    await orderer.order(second)
+    first, second, third = (network.transaction(seed=seed) for seed in (1, 2, 3))
+    for transaction in (first, second, genesis.transactions[0], third):
+        await orderer.order(transaction)
     orderer.cut()
-    assert await made(orderer) == [(first,), genesis.transactions, (second,)]
+    assert await made(orderer) == [(first, second), genesis.transactions, (third,)]
     stream = orderer.blocks(1)
     for number in range(1, 4):
         assert verify_block(await anext(stream), number, network.config()).number == number

@@ -11,6 +11,7 @@ import pytest
 from pubsub.errors import ClosedError
 from pubsub.fabric.blocks import LinkError, parse_block
 from pubsub.fabric.ledger import Ledger, LedgerError
+from pubsub.fabric.make_blocks import sign_block
 from pubsub.fabric_node.sqlite_ledger import SqliteLedger
 from tests.unit.fabric.chains import chain, make_block
 
@@ -100,6 +101,61 @@ def test_one_ledger_is_open_once(path: Path) -> None:
         assert ledger.height == 1
 
 
+def test_a_ledger_that_is_only_read_is_open_once_too(path: Path) -> None:
+    fill(path, BLOCKS)
+    with (
+        SqliteLedger.open(path, "mychannel"),
+        pytest.raises(LedgerError, match="in use by another process"),
+    ):
+        SqliteLedger.open(path, "mychannel")
+
+
+def test_what_is_appended_is_on_the_disk_before_append_returns(path: Path) -> None:
+    with SqliteLedger.open(path, "mychannel") as ledger:
+        connection = ledger._connection
+        assert connection
+        settings = ("journal_mode", "synchronous", "locking_mode", "journal_size_limit")
+        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in settings]
+        assert found == ["wal", 2, "exclusive", 1 << 20]
+
+
+def test_nothing_is_left_open(path: Path, tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    fill(path, BLOCKS)
+    with pytest.raises(LedgerError):
+        SqliteLedger.open(path, "second")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(path: Path) -> None:
+    with SqliteLedger.open(path, "mychannel") as ledger:
+        ledger.append(0, BLOCKS[0])
+        connection = ledger._connection
+        assert connection
+        connection.execute("INSERT INTO block VALUES (1, x'00')")
+        with pytest.raises(LedgerError, match="UNIQUE"):
+            ledger.append(1, BLOCKS[1])
+        assert ledger.height == 1
+        connection.execute("DELETE FROM block WHERE number = 1")
+        ledger.append(1, BLOCKS[1])
+        assert ledger.block(1) == BLOCKS[1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM block WHERE number = 1", "UPDATE block SET raw = 'text' WHERE number = 1"],
+)
+def test_a_block_that_is_lost_while_the_ledger_is_open_is_named(path: Path, statement: str) -> None:
+    with SqliteLedger.open(path, "mychannel") as ledger:
+        for number in range(3):
+            ledger.append(number, BLOCKS[number])
+        connection = ledger._connection
+        assert connection
+        connection.execute(statement)
+        with pytest.raises(LedgerError, match="is damaged: block 1 is missing"):
+            ledger.block(1)
+
+
 def test_a_ledger_is_of_one_channel(path: Path) -> None:
     fill(path, BLOCKS)
     with pytest.raises(LedgerError, match="is of channel 'mychannel', not 'second'"):
@@ -143,6 +199,15 @@ def test_a_damaged_ledger_is_not_opened(path: Path, statements: list[str], messa
         SqliteLedger.open(path, "mychannel")
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_last_block_with_other_transactions_below_its_header_is_found(path: Path) -> None:
+    fill(path, BLOCKS)
+    header = parse_block(BLOCKS[4]).header
+    other = sign_block(header, [b"other"], last_config=0, entropy=bytes).raw
+    damage(path, f"UPDATE block SET raw = x'{other.hex()}' WHERE number = 4")
+    with pytest.raises(LedgerError, match="block 4 is not the one of its header"):
+        SqliteLedger.open(path, "mychannel")
 
 
 def test_a_block_that_is_damaged_in_the_middle_is_found_by_check(path: Path) -> None:
