@@ -178,7 +178,6 @@ class StateTransfer:
         return self._ask(self._transfer, now)
 
     def _check(self, now: float) -> list[Action]:
-        self._next_check = now + self._params.check_interval
         highest = max(self._channel.heights().values(), default=0)
         self._transfer = Transfer(self._channel.first_missing, highest - 1, now)
         return self._ask(self._transfer, now)
