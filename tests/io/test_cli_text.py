@@ -30,6 +30,7 @@ def test_two_people_talk(start: Start) -> None:
     ann.err.until("peer left A: 12D3…")
 
 
+@pytest.mark.slow
 def test_a_relay_stands_between_two_people_and_prints_nothing(start: Start) -> None:
     relay = start("--relay", "A", topics=(), stdin=subprocess.DEVNULL)
     address = relay.address()
@@ -45,6 +46,7 @@ def test_a_relay_stands_between_two_people_and_prints_nothing(start: Start) -> N
     ann.err.until(f"mesh of A: -12D3…{address[-6:]}, now 0 peers")
 
 
+@pytest.mark.slow
 def test_a_direct_peer_gets_everything_and_one_that_is_not_there_is_said(start: Start) -> None:
     ann = start()
     missing = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
@@ -96,6 +98,7 @@ def test_a_typist_with_nobody_there_is_told(start: Start) -> None:
     os.close(slave)
 
 
+@pytest.mark.slow
 def test_a_file_with_a_line_that_is_too_long(start: Start, tmp_path: Path) -> None:
     (tmp_path / "lines").write_text("x" * 5_000_000 + "\nshort\nno line end")
     ann = start("--param", "max_message_size=1000", stdin=subprocess.DEVNULL)
@@ -110,6 +113,7 @@ def test_a_file_with_a_line_that_is_too_long(start: Start, tmp_path: Path) -> No
     assert bob.wait() == 1
 
 
+@pytest.mark.slow
 def test_a_key_file_keeps_the_peer_id(start: Start, tmp_path: Path) -> None:
     key = str(tmp_path / "k")
     nodes = [start("--key", key) for _ in range(2)]  # even if both make it at one time
@@ -117,6 +121,7 @@ def test_a_key_file_keeps_the_peer_id(start: Start, tmp_path: Path) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_verbose_tells_of_the_mesh(start: Start) -> None:
     ann = start("--verbose")
     bob = start("--verbose", "--connect", ann.address())
@@ -133,6 +138,7 @@ def test_anonymous_messages(start: Start) -> None:
     assert ann.out.next() == "[A] anonymous: who am I"
 
 
+@pytest.mark.slow
 def test_a_bootstrap_node_may_come_later(start: Start) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -146,6 +152,7 @@ def test_a_bootstrap_node_may_come_later(start: Start) -> None:
 # The end.
 
 
+@pytest.mark.slow
 def test_signals_end_it_quickly_and_cleanly(start: Start) -> None:
     ann = start()
     address = ann.address()
@@ -164,6 +171,7 @@ def test_signals_end_it_quickly_and_cleanly(start: Start) -> None:
         assert time.monotonic() - asked < 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_nothing_is_read_and_everything_is_stuck(start: Start) -> None:
     """Standard input, output and error are all pipes that nobody serves."""
     ends = [os.pipe() for _ in range(2)]
@@ -181,6 +189,7 @@ def test_ctrl_c_while_nothing_is_read_and_everything_is_stuck(start: Start) -> N
         os.close(end)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_dialling(start: Start) -> None:
     # A listener that never says a word.
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -192,6 +201,7 @@ def test_ctrl_c_while_dialling(start: Start) -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_stalled_reader_costs_lines_and_never_the_node(start: Start) -> None:
     source, sink = os.pipe()
     ann = start(stdin=subprocess.DEVNULL, stdout=sink)
@@ -209,6 +219,7 @@ def test_a_stalled_reader_costs_lines_and_never_the_node(start: Start) -> None:
     assert ann.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_node(start: Start) -> None:
     source, sink = os.pipe()
     node = start(stdout=sink)
@@ -219,6 +230,7 @@ def test_a_reader_that_leaves_ends_the_node(start: Start) -> None:
     assert node.err.rest() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
 def test_a_full_disk_is_said(start: Start) -> None:
     with open("/dev/full", "wb") as full:
@@ -229,6 +241,7 @@ def test_a_full_disk_is_said(start: Start) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_lines_that_nobody_takes_at_the_end_are_counted(start: Start) -> None:
     source, sink = os.pipe()
     node = start("--json", stdout=sink)
@@ -253,6 +266,7 @@ def test_head_takes_one_message(start: Start) -> None:
     assert b"Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_closed_descriptors_are_no_obstacle(start: Start) -> None:
     ann = start()
     command = f"exec {' '.join(COMMAND)} -t A --no-mdns --connect {ann.address()} <&- >&- 2>&-"
@@ -280,6 +294,7 @@ def test_a_port_in_use_is_one_line_and_status_2(start: Start) -> None:
     assert "in use" in line
 
 
+@pytest.mark.slow
 def test_a_foreign_address_is_one_line_and_status_2(start: Start) -> None:
     node = start("--listen", "/ip4/198.51.100.7/tcp/0", "--no-mdns", alone=False)
     assert node.wait() == 2
@@ -289,6 +304,7 @@ def test_a_foreign_address_is_one_line_and_status_2(start: Start) -> None:
 # mDNS.
 
 
+@pytest.mark.slow
 def test_two_nodes_on_one_machine_find_each_other_without_an_address(start: Start) -> None:
     topic = f"mdns-{os.urandom(6).hex()}"
     # Listening on loopback only, they announce themselves there only.
