@@ -35,8 +35,9 @@ GO_DIRECTORY = Path(__file__).parent.parent / "interop" / "go"
 GO_BENCH = Path(__file__).parent.parent / "interop" / "build" / "go-bench"
 
 
-def params_for(sign: str) -> pubsub.Params:
-    return pubsub.Params(signing=pubsub.Signing(sign))
+def params_for(args: argparse.Namespace) -> pubsub.Params:
+    settings = dict(text.split("=", 1) for text in args.param)
+    return pubsub.Params(signing=pubsub.Signing(args.sign)).with_texts(settings)
 
 
 class Clock:
@@ -64,7 +65,7 @@ class Clock:
 async def receive(args: argparse.Namespace) -> None:
     """Count messages and acknowledge them."""
     async with (
-        pubsub.open_node(listen=["/ip4/127.0.0.1/tcp/0"], params=params_for(args.sign)) as node,
+        pubsub.open_node(listen=["/ip4/127.0.0.1/tcp/0"], params=params_for(args)) as node,
         node.subscribe(TOPIC, capacity=4 * args.window) as messages,
     ):
         emit({"addrs": [str(address) for address in node.addresses]})
@@ -87,7 +88,7 @@ async def receive(args: argparse.Namespace) -> None:
 async def send(args: argparse.Namespace) -> None:
     """Publish, never more than the window ahead of the acknowledgements."""
     async with (
-        pubsub.open_node(params=params_for(args.sign)) as node,
+        pubsub.open_node(params=params_for(args)) as node,
         node.subscribe(ACKS) as acks,
         trio.open_nursery() as nursery,
     ):
@@ -144,6 +145,7 @@ def ours(role: str, args: argparse.Namespace, sign: str, count: int) -> list[str
     return [
         sys.executable, __file__, "--role", role, "--sign", sign, "--count", str(count),
         "--size", str(args.size), "--window", str(args.window),
+        *(f"--param={text}" for text in args.param),
     ]  # fmt: skip
 
 
@@ -235,6 +237,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", type=int, default=1024, help="bytes a message")
     parser.add_argument("--window", type=int, default=1024, help="messages unacknowledged at most")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="of ours: scoring=false"
+    )
     parser.add_argument("--no-go", action="store_true", help="leave the Go peer out")
     parser.add_argument("--role", choices=["send", "receive"], help=argparse.SUPPRESS)
     parser.add_argument("--sign", choices=["strict", "none"], help=argparse.SUPPRESS)
