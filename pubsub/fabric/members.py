@@ -235,8 +235,6 @@ def _member_of(alive: Alive, before: Member) -> Member:
 def _add_secret(record: Record, alive: Alive) -> Change | None:
     if record.state is State.FORGOTTEN or not alive.internal_endpoint:
         return None
-    if len(alive.envelope) <= len(record.envelope):
-        return None
     was = record.member
     record.member = _member_of(alive, was)
     record.envelope = alive.envelope

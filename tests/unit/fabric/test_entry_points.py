@@ -60,6 +60,13 @@ def test_a_dial_of_which_nothing_is_heard_has_failed() -> None:
     assert made.tick(50, alone=True) == [Dial(A)]
 
 
+def test_a_dial_is_given_its_time_though_another_is_due_sooner() -> None:
+    made = EntryPoints(V3.replaced(reconnect_interval=1.0))
+    made.add(A, own_org_only=False, now=0)
+    made.tick(0, alone=True)
+    assert made.next_deadline == 3.0 + 2.0
+
+
 def test_a_bootstrap_peer_of_another_organization_counts_as_unreachable() -> None:
     made = entries(A, own_org_only=True)
     made.tick(0, alone=True)

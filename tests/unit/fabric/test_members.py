@@ -146,11 +146,13 @@ def test_silence_is_counted_from_the_last_sign_of_life() -> None:
 
 def test_the_dead_are_forgotten_and_their_old_messages_with_them() -> None:
     table = members()
-    table.hear(alive(P, 5, 3), 0)
+    table.hear(alive(P, 5, 3), 7)
     table.bury(P)
-    assert table.forget(LIFE, LIFE) == []
-    assert table.forget(LIFE + 1, LIFE) == [P]
-    assert table.forget(LIFE + 1, LIFE) == []
+    assert table.forget(LIFE + 7, LIFE) == []
+    assert table.forget(LIFE + 8, LIFE) == [P]
+    assert table.forget(LIFE + 8, LIFE) == []
+    (left,) = table.in_state(State.FORGOTTEN)
+    assert (left.member, left.envelope, left.time) == (Member(P, "", "", b""), b"", (5, 3))
     assert table.get(P) is None
     assert len(table) == 1
     assert table.freshness(P, (5, 3)) is Freshness.SAME

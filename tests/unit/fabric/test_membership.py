@@ -203,6 +203,17 @@ def test_traffic_on_its_own_connection_keeps_a_peer_alive_and_does_not_raise_the
     assert (script.view(), script.dead()) == ([], ["p"])
 
 
+def test_connecting_and_answering_are_signs_of_life() -> None:
+    script = Script()
+    script.hears(alive(P, 1, 1))
+    for _ in range(3):
+        script.until(script.now + 20)
+        nonce = script.asks(P)
+        script.until(script.now + 20)
+        script.is_answered(P, nonce)
+    assert script.view() == ["p"]
+
+
 def test_when_we_ourselves_were_held_up_nobody_is_dead() -> None:
     script = Script()
     script.hears(alive(P, 1, 1))
@@ -224,6 +235,11 @@ def test_many_deaths_are_one_line() -> None:
     warnings = [a for a in script.membership.tick(27.5) if isinstance(a, Warn)]
     names = ", ".join(peer.hex()[:8] for peer in (P, Q, R))
     assert warnings == [Warn("membership.dead", f"4 dead: {names}, …")]
+    script = Script()
+    script.hears(*(alive(peer, 1, 1) for peer in (P, Q, R)))
+    script.until(25)
+    warnings = [a for a in script.membership.tick(27.5) if isinstance(a, Warn)]
+    assert warnings == [Warn("membership.dead", f"3 dead: {names}")]
 
 
 def test_one_that_cannot_be_sent_to_is_dead_at_once_and_returns_by_its_next_heartbeat() -> None:
@@ -238,6 +254,15 @@ def test_one_that_cannot_be_sent_to_is_dead_at_once_and_returns_by_its_next_hear
     assert script.membership.on_presumed_dead(Q) == []
     assert script.hears(alive(P, 1, 1)) == []
     assert script.hears(alive(P, 1, 2)) == [("RETURNED", "p")]
+
+
+def test_checks_and_probes_begin_after_their_intervals() -> None:
+    script = Script()
+    script.hears(alive(P, 1, 1))
+    script.membership.on_presumed_dead(P)
+    assert script.membership.tick(0) == []
+    assert script.membership.next_deadline == 2.5
+    assert only("probes", script.until(60)) == [25, 50]
 
 
 def test_the_dead_are_probed_and_asked_when_they_answer() -> None:
@@ -305,8 +330,10 @@ def test_a_forgotten_peer_does_not_come_back_by_an_old_message() -> None:
 def test_a_purged_peer_is_gone_at_once_and_learned_anew() -> None:
     script = Script()
     script.hears(alive(P, 1, 1))
+    nonce = script.asks(P)
     assert [said(a) for a in script.membership.purge(P)] == [("FORGOTTEN", "p")]
     assert script.membership.purge(P) == []
+    assert not script.membership.awaits(P, nonce)
     assert script.view() == []
     assert script.hears(alive(P, 1, 1)) == [("LEARNED", "p")]
 
@@ -486,6 +513,7 @@ def test_one_that_may_not_know_us_is_hung_up_on() -> None:
     script = Script(external=False)
     asked = script.is_asked(FOREIGN, alive(FOREIGN, 1, 1))
     assert [said(a) for a in asked] == [("LEARNED", "foreign"), *hung_up]
+    assert script.membership.counters["request of one that may not know us"] == 1
     asked = script.is_asked(STRANGER, alive(STRANGER, 1, 1))
     assert [said(a) for a in asked] == ["membership.disclosure", ("closes", "stranger")]
 

@@ -127,6 +127,7 @@ def state_in(raw: bytes) -> PeerState:
 def test_ours_is_published_once_for_each_change_and_not_to_an_empty_room() -> None:
     script = Script()
     script.room.alive = []
+    assert script.channel.next_deadline == 4
     assert script.published(20) == []
     script.room.alive = [P]
     assert [(at, s.height) for at, s in script.published(60)] == [(24, 1)]
@@ -232,6 +233,11 @@ def test_those_whom_membership_forgot_are_swept_out() -> None:
     assert len(script.channel.states) == 4
     script.until(20)
     assert {state.peer for state in script.channel.states} == {P, Y, ME}
+    script.room.dead = []
+    script.until(39)
+    assert len(script.channel.states) == 3
+    script.until(40)
+    assert {state.peer for state in script.channel.states} == {P, ME}
 
 
 def test_a_removed_organization_loses_its_state_and_an_older_configuration_is_ignored() -> None:
@@ -243,6 +249,7 @@ def test_a_removed_organization_loses_its_state_and_an_older_configuration_is_ig
     (warning,) = script.channel.configure([], 6)
     assert warning == Warn("channel.config", "mychannel: a configuration without members")
     assert script.channel.configure([ORG1], 6) == []
+    assert [state.peer for state in script.channel.states] == [P]
     assert script.names() == ["p"]
     assert script.channel.orgs == [ORG1]
     assert script.hears(said(X, 2)) == []
