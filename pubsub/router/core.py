@@ -174,9 +174,10 @@ class Core:
         return True
 
     def refuse_copies(self, topic: TopicState, message: Message) -> None:
-        """Tell the mesh that we have a large message and need no copy of it (v1.2 §IDONTWANT)."""
-        if len(message.data) < topic.params.idontwant_threshold:
-            return
+        """Tell the mesh that we have a large message and need no copy of it (v1.2 §IDONTWANT).
+
+        The caller has looked at its size.
+        """
         for peer_id in topic.mesh:
             peer = self.peers[peer_id]
             if (

@@ -86,7 +86,9 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     anonymous message that was already seen, NotEnoughPeersError if there are
     fewer peers than asked for; then nothing was sent.
     """
-    topic = _topic_for(core, event.topic, event.data)
+    topic = core.topics.get(event.topic)
+    if topic is None or len(event.data) > topic.params.max_message_size:
+        topic = _topic_for(core, event.topic, event.data)
     targets = _targets(core, topic, max(topic.params.d, event.min_peers), now=now)
     if len(targets) < event.min_peers:
         core.tidy(topic)
@@ -208,7 +210,8 @@ def _begin(core: Core, topic: TopicState, message: Message) -> None:
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
     # Before the message itself, so that no copy comes back while ours is on its way.
-    core.refuse_copies(topic, message)
+    if len(message.data) >= topic.params.idontwant_threshold:
+        core.refuse_copies(topic, message)
 
 
 def _send(core: Core, going: Going, peer: Peer, patience: Patience, *, now: float) -> None:

@@ -159,9 +159,9 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
         return
     parsed, topic, data = found
     message = Message(topic.name, data, b"", peer.id, parsed.author, parsed.seqno)
-    if message.origin[:1] == HASHED:
-        message.key_bytes = parsed.key
     signed = topic.params.signing is Signing.STRICT
+    if signed and message.origin[:1] == HASHED:
+        message.key_bytes = parsed.key
     wrong = _not_signed(message, parsed) if signed else _not_anonymous(parsed)
     if wrong is not None:
         _refuse(core, message, wrong, "signing_policy", "messages against the signing policy")
@@ -314,7 +314,7 @@ def _accept(core: Core, message: Message) -> None:
         core.asked.pop(message_id, None)
     if core.scores is not None:
         core.scores.arrived(message_id, now=core.now)
-    if topic is not None:
+    if topic is not None and len(message.data) >= topic.params.idontwant_threshold:
         core.refuse_copies(topic, message)
     if waiting is None:
         _release(core, message)
