@@ -86,7 +86,7 @@ def publish(core: Core, event: Publish, *, now: float) -> None:
     anonymous message that was already seen, NotEnoughPeersError if there are
     fewer peers than asked for; then nothing was sent.
     """
-    topic = core.topics.get(event.topic)
+    topic = core.topics.get(event.topic) if isinstance(event.topic, str) else None
     if topic is None or len(event.data) > topic.params.max_message_size:
         topic = _topic_for(core, event.topic, event.data)
     targets = _targets(core, topic, max(topic.params.d, event.min_peers), now=now)
