@@ -1,0 +1,127 @@
+"""What is allowed where, and why an envelope is refused: the tables of `pubsub.fabric.intake`."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from pubsub.fabric import topics as names
+from pubsub.fabric.access import Kind
+from pubsub.fabric.content import PULL, Content
+from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES, GossipEnvelope
+from pubsub.fabric.members import MAX_ENVELOPE
+from pubsub.fabric.state_info import MAX_STATE
+
+MAX_LEADERSHIP = 4 * 1024
+"Bytes of a leadership message's envelope (ours; Fabric's have 0.4 kB)."
+MAX_CONNECTION = 128 * 1024
+"Bytes of a proof of identity (ours): the longest identity, and the rest."
+
+ON_TOPIC: dict[Kind, tuple[Content, int]] = {
+    Kind.ORG_ALIVE: (Content.ALIVE, MAX_ENVELOPE),
+    Kind.CHANNEL_ALIVE: (Content.ALIVE, MAX_ENVELOPE),
+    Kind.STATE: (Content.STATE_INFO, MAX_STATE),
+    Kind.ORG_STATE: (Content.STATE_INFO, MAX_STATE),
+    Kind.LEADER: (Content.LEADERSHIP, MAX_LEADERSHIP),
+    Kind.BLOCKS: (Content.DATA, MAX_ENVELOPE_BYTES),
+}
+"The content of each kind of topic, and how long its envelopes may be."
+
+ON_STREAM: dict[str, tuple[frozenset[Content], int]] = {
+    names.IDENTITY: (frozenset((Content.CONNECTION,)), MAX_CONNECTION),
+    names.MEMBERSHIP: (
+        frozenset((Content.MEMBERSHIP_REQUEST, Content.MEMBERSHIP_RESPONSE)),
+        MAX_ENVELOPE_BYTES,
+    ),
+    names.PULL: (PULL, MAX_ENVELOPE_BYTES),
+    names.STATE_INFO: (
+        frozenset((Content.STATE_INFO_REQUEST, Content.STATE_SNAPSHOT)),
+        MAX_ENVELOPE_BYTES,
+    ),
+    names.STATE_TRANSFER: (
+        frozenset((Content.STATE_REQUEST, Content.STATE_RESPONSE)),
+        MAX_ENVELOPE_BYTES,
+    ),
+    names.DIRECT: (
+        frozenset(
+            (
+                Content.PRIVATE_DATA,
+                Content.PRIVATE_REQUEST,
+                Content.PRIVATE_RESPONSE,
+                Content.ACK,
+            )
+        ),
+        MAX_ENVELOPE_BYTES,
+    ),
+}
+"The contents of each stream protocol, and how long their envelopes may be."
+
+PROTOCOL_OF = {content: name for name, (contents, _) in ON_STREAM.items() for content in contents}
+UNTAGGED = frozenset((names.IDENTITY, names.DIRECT))
+"Streams whose contents answer to rules of their own."
+ASKING = frozenset((Content.HELLO, Content.DATA_REQUEST, Content.STATE_REQUEST))
+"What only a peer may ask that is known to be in the channel."
+
+
+class Verdict(enum.Enum):
+    """What is to become of an envelope; the names are those of the router's `Validation`."""
+
+    ACCEPT = "accept"
+    IGNORE = "ignore"
+    REJECT = "reject"
+
+
+class Reason(enum.StrEnum):
+    """Why an envelope was not accepted: also the names under which that is counted."""
+
+    NOT_OURS = "topic or protocol that is not ours"
+    SENDER = "sender that may not know"
+    MALFORMED = "malformed"
+    CONTENT = "content that does not belong here"
+    TAG = "illegal tag"
+    CHANNEL = "another channel"
+    NOT_ELIGIBLE = "asked by one that is not known to be in the channel"
+    LEFT = "of a channel that we have left"
+    SECRET = "secret outside its organization"
+    ENDPOINT = "author that other organizations may not know"
+    UNKNOWN_AUTHOR = "unknown author"
+    EXPIRED = "author whose certificate has ended"
+    OUTSIDE = "author of an organization that is not here"
+    STALE = "stale"
+    NO_ROOM = "too large, or no room"
+    WINDOW = "block that is not wanted"
+    OWN = "our own"
+    SIGNATURE = "signature"
+    BLOCK = "block that is not genuine"
+    EARLY = "block of orderers that we do not know yet"
+
+
+IGNORED = frozenset(
+    (
+        Reason.NOT_OURS,
+        Reason.NOT_ELIGIBLE,
+        Reason.LEFT,
+        Reason.UNKNOWN_AUTHOR,
+        Reason.EXPIRED,
+        Reason.STALE,
+        Reason.NO_ROOM,
+        Reason.WINDOW,
+        Reason.OWN,
+        Reason.EARLY,
+    )
+)
+"Reasons that are nobody's fault; all others are REJECT."
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An envelope and what is to become of it."""
+
+    verdict: Verdict
+    reason: Reason | None = None
+    envelope: GossipEnvelope | None = field(default=None, repr=False)
+    "What to hand on: also where our own word comes back to us, which is not carried on."
+
+    channel: str = ""
+    is_known: bool = False
+    "Carry it on, but there is nothing new in it."
