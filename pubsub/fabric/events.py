@@ -1,0 +1,159 @@
+"""What has happened to a Fabric peer, and what its user wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pubsub.fabric.config import ChannelConfig
+from pubsub.fabric.peer_state import Chaincode
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """`next_deadline` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerProven:
+    """A connection stands, and its peer has signed for it with this identity."""
+
+    peer: bytes
+    identity: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRenewed:
+    """A peer known as `old` has come back with another identity of its organization."""
+
+    old: bytes
+    peer: bytes
+    identity: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGone:
+    """The last connection to a peer has ended: it may live on."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUnreachable:
+    """A peer could not be sent to."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """An endpoint was reached; `PeerProven` has been said of the peer there."""
+
+    endpoint: str
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    endpoint: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicMessage:
+    """`peer` passed on an envelope; answered by `Validated` with the same token."""
+
+    peer: bytes
+    topic: str
+    envelope: bytes = field(repr=False)
+    token: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """`peer` sent us an envelope by a stream protocol."""
+
+    peer: bytes
+    protocol: str
+    envelope: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinChannel:
+    """Command: be in a channel. Raises ParamError if we are in it already.
+
+    `config` is the newest in its ledger, which has at least the genesis block.
+    """
+
+    config: ChannelConfig = field(repr=False)
+    genesis_hash: bytes = field(repr=False)
+    height: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveChannel:
+    """Command: leave a channel; others are told."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetChaincodes:
+    """Command: say that we have these."""
+
+    channel: str
+    chaincodes: tuple[Chaincode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata:
+    """Command: say this of ourselves in AliveMessages."""
+
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDelivered:
+    """The orderer gave a block to us, the leader."""
+
+    channel: str
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OrdererLost:
+    """The orderer could not be reached for too long."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A block is in the ledger for good."""
+
+    channel: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """A block is not in the ledger, which ends before it."""
+
+    channel: str
+    number: int
+    why: str
+
+
+OwnEvent: TypeAlias = DialFailed | Dialed | SetMetadata | Started
+PeerEvent: TypeAlias = PeerGone | PeerProven | PeerRenewed | PeerUnreachable
+ChannelEvent: TypeAlias = (
+    BlockDelivered | CommitFailed | Committed | LeaveChannel | OrdererLost | SetChaincodes
+)
+Event: TypeAlias = (
+    ChannelEvent | JoinChannel | OwnEvent | PeerEvent | StreamMessage | TimerFired | TopicMessage
+)

@@ -1,0 +1,164 @@
+import pytest
+
+from pubsub.errors import ParamError
+from pubsub.fabric.actions import Warn
+from pubsub.fabric.block_flow import BlockFlow
+from pubsub.fabric.blocks import BlockError
+from pubsub.fabric.effects import Commit
+from pubsub.fabric.envelope import wrap_message
+from pubsub.fabric.params import V14
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage, Payload
+from tests.unit.fabric.making import Tag
+from tests.unit.fabric.network import WHEN, config, maker, profile, transaction
+
+CHANNEL = "mychannel"
+
+
+def blocks(count):
+    making = maker()
+    return [making.next_block([transaction(b"%d" % number)]) for number in range(count)]
+
+
+BLOCKS = blocks(60)
+
+
+def flow(height=1, **params):
+    return BlockFlow(config(), height, V14.replaced(**params), may_pull=lambda peer: True)
+
+
+def pushed(number):
+    payload = {"seq_num": number, "data": BLOCKS[number - 1].raw}
+    content = {"payload": payload}
+    return wrap_message(
+        GossipMessage(tag=Tag.CHAN_AND_ORG, channel=CHANNEL.encode(), data_msg=content)
+    )
+
+
+def commit(number):
+    return Commit(CHANNEL, number, BLOCKS[number - 1].raw)
+
+
+def test_blocks_are_committed_in_order_and_one_at_a_time():
+    here = flow()
+    assert here.take(pushed(2), now=0) == []
+    assert here.take(pushed(3), now=0) == []
+    assert here.take(pushed(1), now=0) == [commit(1)]
+    assert (here.height, here.first_missing) == (1, 4)
+    assert here.committed(1) == [commit(2)]
+    assert here.take(pushed(4), now=0) == []
+    assert here.committed(2) == [commit(3)]
+    assert here.committed(3) == [commit(4)]
+    assert here.committed(4) == []
+    assert here.height == 5
+    assert here.store.digests(b"peer") == [b"1", b"2", b"3", b"4"]
+
+
+def test_what_is_far_ahead_or_here_is_not_wanted():
+    here = flow()
+    here.take(pushed(1), now=0)
+    here.take(pushed(3), now=0)
+    assert [number for number in range(40) if here.wants(number)] == [2, *range(4, 21)]
+    assert not here.wants(1 << 63)
+
+
+def test_what_is_not_wanted_does_no_harm():
+    here = flow(height=5)
+    assert here.take(pushed(4), now=0) == []
+    assert here.take(pushed(25), now=0) == []
+    assert here.first_missing == 5
+
+
+def test_blocks_of_the_orderer_are_verified_and_told_to_others_once():
+    here = flow()
+    envelope, done = here.take_delivered(BLOCKS[0].raw, now=0)
+    assert envelope == pushed(1)
+    assert done == [commit(1)]
+    assert here.take_delivered(BLOCKS[0].raw, now=0) == (None, [])
+    here.take(pushed(2), now=0)
+    assert here.take_delivered(BLOCKS[1].raw, now=0) == (None, [])
+    assert here.committed(1) == [commit(2)]
+
+
+def test_what_the_orderer_cannot_have_made_is_told_to_the_operator():
+    here = flow()
+    bad = BLOCKS[0].raw.replace(BLOCKS[0].header.data_hash, bytes(32))
+    for raw in (bad, b"\xff"):
+        envelope, (warning,) = here.take_delivered(raw, now=0)
+        assert envelope is None
+        assert warning.key == "channel.orderer"
+    assert here.first_missing == 1
+
+
+def test_an_orderer_that_is_too_fast_is_told_to_come_again():
+    here = flow()
+    number = 1
+    while here.has_room:
+        number += 1
+        assert here.take_delivered(BLOCKS[number - 1].raw, now=0)[0] == pushed(number)
+    assert number == 41
+    here = flow(state_block_buffer_size=1, state_batch_size=1)
+    given = [here.take_delivered(BLOCKS[number - 1].raw, now=0) for number in range(2, 6)]
+    assert given[-1] == (
+        None,
+        [
+            Warn(
+                "channel.no_room", "mychannel: no room for block 5 of the orderer: ask for it again"
+            )
+        ],
+    )
+
+
+def test_blocks_that_were_fetched_go_in_however_far_ahead():
+    here = flow()
+    payloads = [Payload(seq_num=n, data=BLOCKS[n - 1].raw) for n in range(1, 31)]
+    assert here.take_fetched(payloads[20:]) == []
+    assert here.take_fetched(payloads[:20]) == [commit(1)]
+    assert here.first_missing == 31
+
+
+def test_a_block_that_could_not_be_committed_is_wanted_again():
+    here = flow()
+    for number in (1, 2):
+        here.take(pushed(number), now=0)
+    text = "mychannel: block 1 was not committed: disk full"
+    assert here.failed(1, "disk full") == [Warn("channel.commit", text)]
+    assert [here.wants(1), here.wants(2)] == [True, True]
+    assert here.take(pushed(1), now=0) == [commit(1)]
+
+
+def test_only_what_was_asked_for_is_committed():
+    here = flow()
+    with pytest.raises(ParamError, match="block 1 was not to be committed"):
+        here.committed(1)
+    here.take(pushed(1), now=0)
+    with pytest.raises(ParamError):
+        here.committed(2)
+    with pytest.raises(ParamError, match="genesis"):
+        flow(height=0)
+
+
+def test_after_the_end_nothing_is_committed_beside_what_was_on_its_way():
+    here = flow()
+    here.take(pushed(1), now=0)
+    here.take(pushed(2), now=0)
+    here.stop()
+    assert here.committed(1) == []
+    assert here.height == 2
+
+
+def test_a_configuration_counts_for_the_blocks_after_it():
+    making, here = maker(), flow()
+    changed = making.next_config(profile(orgs=(1,)), when=WHEN)
+    payload = Payload(seq_num=1, data=changed.raw)
+    assert here.take_fetched([payload]) == [Commit(CHANNEL, 1, changed.raw)]
+    assert here.config.is_member("Org2MSP")
+    assert here.committed(1) == []
+    assert not here.config.is_member("Org2MSP")
+    assert here.config.sequence == 1
+
+
+def test_blocks_are_verified_against_the_configuration():
+    here = flow()
+    assert here.verify(1, BLOCKS[0].raw) == BLOCKS[0]
+    with pytest.raises(BlockError):
+        here.verify(2, BLOCKS[0].raw)
