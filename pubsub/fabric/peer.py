@@ -1,0 +1,382 @@
+"""One Fabric peer without its sockets, files and clocks: all machines, behind one door.
+
+    peer = Peer(signer, msp, network, params, rng=rng, now=now, wall_ns=wall_ns)
+    effects = peer.handle(Started(), now=now, wall_ns=wall_ns)
+
+What happens enters by `handle`; what is to be done comes out of it. `next_deadline` is when
+`TimerFired` is due. Who a peer is has been proved before: by a signature that binds its
+identity to its connection. Everything else that comes in is judged here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from random import Random
+from typing import assert_never, final
+
+from pubsub.errors import ParamError
+from pubsub.fabric import effects as fx
+from pubsub.fabric import events as ev
+from pubsub.fabric.access import Access, Change
+from pubsub.fabric.actions import CloseConnection, Warn, short
+from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.effects import Effect
+from pubsub.fabric.envelope import GossipEnvelope, sign_message
+from pubsub.fabric.heartbeat import Us
+from pubsub.fabric.identities import Signer
+from pubsub.fabric.identity_errors import IdentityError
+from pubsub.fabric.identity_mapper import IdentityMapper, KnownIdentity
+from pubsub.fabric.identity_store import IdentityPullStore
+from pubsub.fabric.inbox import Inbox
+from pubsub.fabric.intake import Intake
+from pubsub.fabric.ledger import Ledger
+from pubsub.fabric.members import Change as MemberChange
+from pubsub.fabric.membership import MemberChanged, Membership
+from pubsub.fabric.moment import Moment
+from pubsub.fabric.msp import Msp
+from pubsub.fabric.params import GossipParams
+from pubsub.fabric.pull import PullEngine
+from pubsub.fabric.pull_store import IDENTITIES, PullParams
+from pubsub.fabric.topics import Network, Scope
+from pubsub.fabric.trust import Trust
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PeerIdentity
+
+
+@final
+class Peer:
+    """The core of one peer. `wall_ns` is wall time in nanoseconds, `now` a monotonic clock's.
+
+    Raises IdentityError if our own identity is not one of `msp`.
+    """
+
+    def __init__(
+        self,
+        signer: Signer,
+        msp: Msp,
+        network: Network,
+        params: GossipParams,
+        *,
+        rng: Random,
+        now: float,
+        wall_ns: int,
+        scope: Scope = Scope.ORG,
+        metadata: bytes = b"",
+    ) -> None:
+        self.pki_id = signer.pki_id
+        self.org = signer.msp_id
+        self._signer = signer
+        self._network = network
+        self._params = params
+        self._moment = moment = Moment(now, wall_ns)
+        self._trust = Trust(msp)
+        self._mapper = IdentityMapper(signer.identity, self._trust, now=now, when=self._moment.when)
+        self._access = _access(network, self.org, params, scope)
+        self._membership = Membership(
+            _us(signer, params, metadata),
+            params,
+            org_of=self._org_of,
+            sign=self._sign,
+            rng=rng,
+            started_ns=wall_ns,
+            now=now,
+        )
+        self._channels: dict[str, JoinedChannel] = {}
+        self._identities = IdentityPullStore(
+            self._own_identity(),
+            self._mapper,
+            org=self.org,
+            standing=self._membership.standing,
+            moment=moment,
+        )
+        self._pulling = self._identity_pull(rng)
+        self._home = Home(
+            self.pki_id, self.org, params, self._access, self._membership, self._sign, rng, moment
+        )
+        self._intake = Intake(
+            self.pki_id,
+            self.org,
+            access=self._access,
+            mapper=self._mapper,
+            trust=self._trust,
+            view=self._membership,
+            channels=self._channels,
+        )
+        self._inbox = Inbox(
+            self._intake, self._home, identities=self._pulling, channels=self._channels
+        )
+
+    # -- Questions
+
+    @property
+    def membership(self) -> Membership:
+        """Who is there. For reading only."""
+        return self._membership
+
+    @property
+    def access(self) -> Access:
+        """Who may know which topic. For reading only."""
+        return self._access
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """Why envelopes were not accepted, and how often."""
+        return self._intake.counters
+
+    def channel(self, name: str) -> JoinedChannel | None:
+        """A channel that we are in, or have left. For reading only."""
+        return self._channels.get(name)
+
+    def answer(self, asked: fx.Answer, ledger: Ledger) -> Effect:
+        """Read from the channel's ledger what a peer asked for. Raises what the ledger does.
+
+        It may run in another thread than `handle`.
+        """
+        return self._channels[asked.channel].answer(asked.request, ledger)
+
+    @property
+    def next_deadline(self) -> float:
+        """When `TimerFired` is due."""
+        return min(
+            self._membership.next_deadline,
+            self._pulling.next_deadline,
+            self._mapper.next_deadline,
+            *(channel.next_deadline for channel in self._channels.values()),
+        )
+
+    # -- The door
+
+    def handle(self, event: ev.Event, *, now: float, wall_ns: int) -> list[Effect]:
+        """Take in what has happened, and return what is to be done, in that order.
+
+        Raises ParamError for a command that cannot be done.
+        """
+        self._moment.now, self._moment.wall_ns = now, wall_ns
+        match event:
+            case ev.TopicMessage():
+                return self._finished(self._inbox.on_topic(event))
+            case ev.StreamMessage():
+                return self._finished(self._inbox.on_stream(event))
+            case ev.TimerFired():
+                return self._finished(self._tick())
+            case ev.Started() | ev.SetMetadata() | ev.Dialed() | ev.DialFailed():
+                return self._finished(self._on_own_matters(event))
+            case ev.PeerProven() | ev.PeerRenewed() | ev.PeerGone() | ev.PeerUnreachable():
+                return self._finished(self._on_peer(event))
+            case ev.JoinChannel():
+                return self._finished(self._join(event))
+            case _:
+                return self._finished(self._on_channel(event))
+
+    def _on_own_matters(self, event: ev.OwnEvent) -> list[Effect]:
+        now = self._moment.now
+        match event:
+            case ev.Started():
+                done: list[Effect] = [fx.JoinTopic(topic) for topic in self._access.topics]
+                bootstrap = self._params.bootstrap
+                actions = self._membership.connect(bootstrap, self.org, now=now)
+                return done + self._inbox.perform(actions)
+            case ev.SetMetadata(metadata):
+                self._membership.update(metadata=metadata)
+                return []
+            case ev.Dialed(endpoint, peer):
+                return self._inbox.perform(self._membership.on_dialed(endpoint, peer, now=now))
+            case ev.DialFailed(endpoint, why):
+                return self._inbox.perform(self._membership.on_dial_failed(endpoint, why, now=now))
+            case _:
+                assert_never(event)
+
+    # -- Peers
+
+    def _on_peer(self, event: ev.PeerEvent) -> list[Effect]:
+        match event:
+            case ev.PeerProven(peer, identity):
+                return self._prove(peer, identity)
+            case ev.PeerRenewed(old, peer, identity):
+                return self._renew(old, peer, identity)
+            case ev.PeerGone(peer):
+                self._forget(peer)
+                return self._changed(self._access.on_gone(peer))
+            case ev.PeerUnreachable(peer):
+                return self._inbox.perform(self._membership.on_presumed_dead(peer))
+            case _:
+                assert_never(event)
+
+    def _prove(self, peer: bytes, identity: bytes) -> list[Effect]:
+        now, when = self._moment.now, self._moment.when
+        try:
+            known = self._mapper.put(peer, identity, now=now, when=when)
+        except IdentityError as error:
+            return _refused(peer, error)
+        done = self._changed(self._access.on_proven(peer, known.msp_id))
+        return done + self._inbox.perform(self._membership.on_connected(peer, now=now))
+
+    def _renew(self, old: bytes, peer: bytes, identity: bytes) -> list[Effect]:
+        now, when = self._moment.now, self._moment.when
+        try:
+            replaced = self._mapper.renew(old, peer, identity, now=now, when=when)
+        except IdentityError as error:
+            return _refused(peer, error)
+        done = self._put_out(replaced) if replaced else []
+        return done + self._prove(peer, identity)
+
+    def _put_out(self, known: KnownIdentity) -> list[Effect]:
+        """An identity is no longer good: nothing of it stays."""
+        peer = known.pki_id
+        self._identities.drop(peer)
+        self._pulling.forget(peer)
+        for channel in self._channels.values():
+            channel.drop(peer)
+        done = self._changed(self._access.on_gone(peer))
+        done += self._inbox.perform(self._membership.purge(peer))
+        return [*done, CloseConnection(peer)]
+
+    def _forget(self, peer: bytes) -> None:
+        self._pulling.forget(peer)
+        for channel in self._channels.values():
+            channel.forget(peer)
+
+    # -- Channels
+
+    def _join(self, event: ev.JoinChannel) -> list[Effect]:
+        config = event.config
+        name = config.channel
+        held = self._channels.get(name)
+        if held is not None and not held.has_left:
+            raise ParamError(f"we are in channel {name!r} already")
+        channel = JoinedChannel(self._home, config, height=event.height)
+        self._channels[name] = channel
+        self._trust.set_channel(config)
+        self._identities.reconsider()
+        topics = self._network.channel(name, event.genesis_hash)
+        change = self._access.join(name, topics, _orgs(channel))
+        return [*self._changed(change), *self._reach_anchors(channel)]
+
+    def _on_channel(self, event: ev.ChannelEvent) -> list[Effect]:
+        channel = self._channels.get(event.channel)
+        if channel is None:
+            raise ParamError(f"we are not in channel {event.channel!r}")
+        match event:
+            case ev.LeaveChannel():
+                return self._leave(channel)
+            case ev.SetChaincodes(_, chaincodes):
+                channel.set_chaincodes(chaincodes)
+                return []
+            case ev.BlockDelivered(_, raw):
+                return channel.on_delivered(raw)
+            case ev.OrdererLost():
+                return channel.on_orderer_lost()
+            case ev.Committed(_, number):
+                before = channel.config
+                done = channel.on_committed(number)
+                return done if channel.config is before else done + self._reconfigured(channel)
+            case ev.CommitFailed(_, number, why):
+                return channel.on_commit_failed(number, why)
+            case _:
+                assert_never(event)
+
+    def _leave(self, channel: JoinedChannel) -> list[Effect]:
+        if channel.has_left:
+            return []
+        done = channel.leave()
+        return [*done, *self._changed(self._access.leave(channel.name))]
+
+    def _reconfigured(self, channel: JoinedChannel) -> list[Effect]:
+        """A channel has another configuration: who was there may be so no more."""
+        done: list[Effect] = []
+        self._trust.set_channel(channel.config)
+        self._identities.reconsider()
+        for known in self._mapper.suspect(lambda each: True, when=self._moment.when):
+            done += self._put_out(known)
+        for peer in self._access.peers:
+            if not channel.is_org_in_channel(self._access.org_of(peer)):
+                channel.drop(peer)
+        done += self._changed(self._access.configure(channel.name, _orgs(channel)))
+        if not channel.is_org_in_channel(self.org):
+            text = f"{channel.name}: our organization was removed"
+            return [*done, Warn("channel.removed", text), *self._leave(channel)]
+        return done + self._reach_anchors(channel)
+
+    def _reach_anchors(self, channel: JoinedChannel) -> list[Effect]:
+        done: list[Effect] = []
+        for org, endpoint in channel.config.anchor_peers():
+            address = f"{endpoint.host}:{endpoint.port}"
+            actions = self._membership.connect([address], org, now=self._moment.now)
+            done += self._inbox.perform(actions)
+        return done
+
+    def _changed(self, change: Change) -> list[Effect]:
+        done: list[Effect] = [fx.LeaveTopic(topic) for topic in change.left]
+        done += [fx.JoinTopic(topic) for topic in change.joined]
+        return [*done, fx.Recheck(change.peers)] if change.peers else done
+
+    # -- Time
+
+    def _tick(self) -> list[Effect]:
+        now, when = self._moment.now, self._moment.when
+        done: list[Effect] = []
+        for known in self._mapper.expire(now=now, when=when):
+            done += self._put_out(known)
+        done += self._inbox.perform(self._membership.tick(now))
+        done += self._inbox.perform(self._pulling.tick(now))
+        for channel in self._channels.values():
+            done += channel.tick()
+        return done
+
+    def _finished(self, done: Iterable[Effect]) -> list[Effect]:
+        """The dead are asked for nothing any more."""
+        effects = list(done)
+        for effect in effects:
+            if isinstance(effect, MemberChanged) and effect.change in _ENDS:
+                self._forget(effect.peer)
+        return effects
+
+    # -- Ourselves
+
+    def _org_of(self, peer: bytes) -> str | None:
+        known = self._mapper.get(peer, now=self._moment.now)
+        return known.msp_id if known else None
+
+    def _sign(self, message: GossipMessage, internal_endpoint: str) -> GossipEnvelope:
+        return sign_message(message, self._signer, internal_endpoint=internal_endpoint)
+
+    def _identity_pull(self, rng: Random) -> PullEngine:
+        return PullEngine(
+            self._identities,
+            IDENTITIES,
+            PullParams.of(self._params),
+            peers=lambda: [each.peer for each in self._membership.members],
+            rng=rng,
+            now=self._moment.now,
+        )
+
+    def _own_identity(self) -> GossipEnvelope:
+        content = PeerIdentity(pki_id=self.pki_id, cert=self._signer.identity)
+        return self._sign(GossipMessage(tag=GossipMessage.EMPTY, peer_identity=content), "")
+
+
+_ENDS = frozenset((MemberChange.DIED, MemberChange.FORGOTTEN))
+
+
+def _access(network: Network, org: str, params: GossipParams, scope: Scope) -> Access:
+    return Access(
+        network,
+        org,
+        external=bool(params.external_endpoint),
+        elects=params.use_leader_election,
+        pushes_blocks=params.block_gossip_enabled,
+        scope=scope,
+    )
+
+
+def _us(signer: Signer, params: GossipParams, metadata: bytes) -> Us:
+    external, internal = params.external_endpoint, params.endpoint
+    return Us(signer.pki_id, signer.msp_id, external, internal, signer.identity, metadata)
+
+
+def _orgs(channel: JoinedChannel) -> list[str]:
+    return [each.msp_id for each in channel.config.organizations.values()]
+
+
+def _refused(peer: bytes, error: IdentityError) -> list[Effect]:
+    return [Warn("peer.identity", f"{short(peer)}: {error}"), CloseConnection(peer)]

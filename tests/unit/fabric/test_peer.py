@@ -1,0 +1,296 @@
+from datetime import timedelta
+
+import pytest
+
+from pubsub.errors import ParamError
+from pubsub.fabric import effects as fx
+from pubsub.fabric import events as ev
+from pubsub.fabric.actions import CloseConnection, Warn
+from pubsub.fabric.content import Content
+from pubsub.fabric.envelope import decode_envelope
+from pubsub.fabric.intake_rules import Reason, Verdict
+from pubsub.fabric.members import Change
+from pubsub.fabric.membership import MemberChanged
+from pubsub.fabric.peer_state import Chaincode
+from tests.unit.fabric.making import pki_id
+from tests.unit.fabric.network import WHEN, maker, profile, transaction
+from tests.unit.fabric.peering import (
+    ANN,
+    BEN,
+    BOB,
+    CHANNEL,
+    EVE,
+    NETWORK,
+    TOPICS,
+    Desk,
+    alive,
+    of,
+    sent,
+    state,
+)
+
+HOME = NETWORK.org_alive("Org1MSP")
+OURS = TOPICS.org_state("Org1MSP")
+LEADER, BLOCKS = TOPICS.leader("Org1MSP"), TOPICS.blocks("Org1MSP")
+
+
+@pytest.fixture
+def desk():
+    made = Desk()
+    made.on(ev.Started())
+    return made
+
+
+@pytest.fixture
+def joined(desk):
+    desk.joins()
+    desk.meets(ANN, BOB)
+    desk.hears(HOME, alive(ANN), ANN)
+    desk.hears(TOPICS.alive, alive(BOB), BOB)
+    return desk
+
+
+# -- The beginning
+
+
+def test_it_begins_with_the_topic_of_its_organization_and_its_bootstrap_peers():
+    desk = Desk()
+    assert desk.on(ev.Started()) == [fx.JoinTopic(HOME)]
+    assert fx.Dial("ann:2") in desk.at(0.0)
+    (warning,) = desk.on(ev.DialFailed("ann:2", "refused"))
+    assert warning == Warn("membership.unreachable", "could not connect to ann:2: refused")
+
+
+def test_a_bootstrap_peer_that_is_reached_is_asked_who_is_there(desk):
+    desk.at(0.0)
+    assert sent(desk.meets(ANN)) == [(ANN.pki_id, Content.MEMBERSHIP_REQUEST)]
+    asked = desk.on(ev.Dialed("ann:2", ANN.pki_id))
+    assert sent(asked) == [(ANN.pki_id, Content.MEMBERSHIP_REQUEST)]
+
+
+# -- Peers
+
+
+def test_one_of_our_organization_may_know_its_topic_once_it_is_proven(desk):
+    assert not desk.core.access.may_peer_know(ANN.pki_id, HOME)
+    done = desk.meets(ANN)
+    assert done[0] == fx.Recheck((ANN.pki_id,))
+    assert desk.core.access.may_peer_know(ANN.pki_id, HOME)
+    assert desk.on(ev.PeerGone(ANN.pki_id)) == [fx.Recheck((ANN.pki_id,))]
+    assert not desk.core.access.may_peer_know(ANN.pki_id, HOME)
+
+
+def test_one_of_an_organization_that_we_do_not_know_is_hung_up_on(desk):
+    for stranger in (BOB, EVE):
+        warning, closed = desk.meets(stranger)
+        assert warning.key == "peer.identity"
+        assert closed == CloseConnection(stranger.pki_id)
+        assert desk.core.access.org_of(stranger.pki_id) is None
+
+
+def test_an_identity_under_a_wrong_name_is_refused(desk):
+    done = desk.on(ev.PeerProven(pki_id("ann"), ANN.identity))
+    assert done[-1] == CloseConnection(pki_id("ann"))
+
+
+def test_one_that_cannot_be_reached_is_dead_and_asked_for_nothing(joined):
+    assert joined.view == [ANN.pki_id, BOB.pki_id]
+    done = joined.on(ev.PeerUnreachable(ANN.pki_id))
+    assert MemberChanged(ANN.pki_id, Change.DIED) in done
+    assert joined.view == [BOB.pki_id]
+
+
+def test_a_connection_that_ends_is_no_death(joined):
+    joined.on(ev.PeerGone(ANN.pki_id))
+    assert joined.view == [ANN.pki_id, BOB.pki_id]
+
+
+def test_one_that_comes_back_with_a_new_certificate_takes_the_place_of_the_old(joined):
+    done = joined.on(ev.PeerRenewed(BOB.pki_id, BEN.pki_id, BEN.identity))
+    assert MemberChanged(BOB.pki_id, Change.FORGOTTEN) in done
+    assert CloseConnection(BOB.pki_id) in done
+    assert joined.core.access.org_of(BEN.pki_id) == "Org2MSP"
+    assert joined.view == [ANN.pki_id]
+    done = joined.on(ev.PeerRenewed(ANN.pki_id, BOB.pki_id, BOB.identity))
+    assert done[-1] == CloseConnection(BOB.pki_id)
+    assert joined.view == [ANN.pki_id]
+
+
+def test_one_whose_certificate_ends_is_put_out(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    assert joined.core.channel(CHANNEL).is_eligible(BOB.pki_id)
+    years = timedelta(days=365 * 20)
+    joined.now = years.total_seconds()
+    done = joined.on(ev.TimerFired())
+    for peer in (ANN.pki_id, BOB.pki_id):
+        assert CloseConnection(peer) in done
+        assert MemberChanged(peer, Change.FORGOTTEN) in done
+        assert joined.core.access.org_of(peer) is None
+    assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
+
+
+# -- Heartbeats
+
+
+def test_our_alive_message_keeps_its_secret_within_our_organization(joined):
+    published = of(fx.Publish, joined.at(5.0))
+    told = {each.topic: decode_envelope(each.envelope) for each in published}
+    assert told[HOME].secret.internal_endpoint == "us:2"
+    assert told[TOPICS.alive].secret is None
+    assert told[TOPICS.alive].message.alive_msg.membership.endpoint == "us:1"
+    assert told[TOPICS.alive].payload == told[HOME].payload
+
+
+def test_one_that_others_may_not_know_speaks_to_its_organization_alone():
+    desk = Desk(external=False)
+    desk.on(ev.Started())
+    done = desk.joins()
+    assert of(fx.JoinTopic, done) == [fx.JoinTopic(t) for t in (OURS, LEADER, BLOCKS)]
+    assert of(Warn, done) == []
+    desk.meets(ANN)
+    desk.hears(HOME, alive(ANN), ANN)
+    topics = {each.topic for each in of(fx.Publish, desk.at(5.0))}
+    assert topics == {HOME, OURS, LEADER}
+
+
+def test_what_we_say_of_ourselves_can_be_changed(joined):
+    joined.on(ev.SetMetadata(b"new"))
+    told = next(each for each in of(fx.Publish, joined.at(5.0)) if each.topic == HOME)
+    assert decode_envelope(told.envelope).message.alive_msg.membership.metadata == b"new"
+
+
+# -- Topics
+
+
+def test_what_comes_by_a_topic_is_judged_and_taken(joined):
+    done = joined.hears(OURS, state(ANN, height=5), ANN)
+    assert done[0] == fx.Validated(7, Verdict.ACCEPT)
+    assert [each.state.height for each in of(fx.StateChanged, done)] == [5]
+    again = joined.hears(OURS, state(ANN, height=5), ANN)
+    assert again == [fx.Validated(7, Verdict.ACCEPT)]
+    joined.hears(OURS, state(ANN, seq=2), ANN)
+    old = joined.hears(OURS, state(ANN, height=5), ANN)
+    assert old == [fx.Validated(7, Verdict.IGNORE, Reason.STALE)]
+    assert joined.core.refusals == {Reason.STALE: 1}
+
+
+# -- Channels
+
+
+def test_joining_opens_topics_and_reaches_anchor_peers(desk):
+    done = desk.joins()
+    topics = (OURS, TOPICS.state, TOPICS.alive, LEADER, BLOCKS)
+    assert done == [fx.JoinTopic(topic) for topic in topics]
+    assert fx.Dial("localhost:7051") in desk.at(0.0)
+    with pytest.raises(ParamError, match="already"):
+        desk.joins()
+
+
+def test_those_who_were_strangers_may_come_once_a_channel_has_them(desk):
+    desk.meets(BOB)
+    desk.joins()
+    assert fx.Recheck((BOB.pki_id,)) in desk.meets(BOB)
+    assert desk.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    assert not desk.core.access.may_peer_know(BOB.pki_id, OURS)
+    assert desk.meets(EVE)[-1] == CloseConnection(EVE.pki_id)
+
+
+def test_there_is_nothing_to_be_done_in_a_channel_that_we_are_not_in(desk):
+    for event in (ev.LeaveChannel("hr"), ev.BlockDelivered("hr", b""), ev.Committed("hr", 1)):
+        with pytest.raises(ParamError, match="not in channel 'hr'"):
+            desk.on(event)
+
+
+def test_leaving_closes_topics_and_joining_again_opens_them(joined):
+    done = joined.on(ev.LeaveChannel(CHANNEL))
+    assert of(fx.LeaveTopic, done) == [fx.LeaveTopic(LEADER), fx.LeaveTopic(BLOCKS)]
+    assert joined.on(ev.LeaveChannel(CHANNEL)) == []
+    assert of(fx.JoinTopic, joined.joins()) == [fx.JoinTopic(LEADER), fx.JoinTopic(BLOCKS)]
+
+
+def test_chaincodes_are_told(joined):
+    joined.on(ev.SetChaincodes(CHANNEL, (Chaincode("basic", "1"),)))
+    told = next(each for each in of(fx.Publish, joined.at(4.0)) if each.topic == OURS)
+    chaincodes = decode_envelope(told.envelope).message.state_info.properties.chaincodes
+    assert [each.name for each in chaincodes] == ["basic"]
+
+
+def test_blocks_go_from_the_orderer_to_others_and_into_the_ledger(joined):
+    raw = maker().next_block([transaction()]).raw
+    published, commit = joined.on(ev.BlockDelivered(CHANNEL, raw))
+    assert published.topic == BLOCKS
+    assert commit == fx.Commit(CHANNEL, 1, raw)
+    assert joined.on(ev.Committed(CHANNEL, 1)) == []
+    assert joined.core.channel(CHANNEL).height == 2
+    (refused,) = joined.hears(BLOCKS, decode_envelope(published.envelope), ANN)
+    assert refused == fx.Validated(7, Verdict.IGNORE, Reason.WINDOW)
+
+
+def test_a_commit_that_fails_and_an_orderer_that_is_lost_are_told_to_the_channel(joined):
+    raw = maker().next_block([transaction()]).raw
+    joined.on(ev.BlockDelivered(CHANNEL, raw))
+    (warning,) = joined.on(ev.CommitFailed(CHANNEL, 1, "disk full"))
+    assert warning.key == "channel.commit"
+    assert joined.on(ev.OrdererLost(CHANNEL)) == []
+
+
+def configured(desk, *orgs, **more):
+    changed = maker().next_config(profile(orgs=orgs, **more), when=WHEN)
+    desk.on(ev.BlockDelivered(CHANNEL, changed.raw))
+    return desk.on(ev.Committed(CHANNEL, 1))
+
+
+def test_an_organization_that_is_removed_is_put_out_at_once(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    done = configured(joined, 1)
+    assert MemberChanged(BOB.pki_id, Change.FORGOTTEN) in done
+    assert fx.Recheck((BOB.pki_id,)) in done
+    assert CloseConnection(BOB.pki_id) in done
+    assert not joined.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
+    assert joined.view == [ANN.pki_id]
+    assert joined.meets(BOB)[-1] == CloseConnection(BOB.pki_id)
+
+
+def test_an_organization_that_is_added_may_come(joined):
+    configured(joined, 1, 2, 3)
+    assert fx.Recheck((EVE.pki_id,)) in joined.meets(EVE)
+    assert joined.core.access.may_peer_know(EVE.pki_id, TOPICS.state)
+    assert joined.core.access.org_of(BOB.pki_id) == "Org2MSP"
+
+
+def test_when_our_own_organization_is_removed_we_leave(joined):
+    done = configured(joined, 2)
+    left = {each.topic for each in of(fx.LeaveTopic, done)}
+    assert left == {OURS, TOPICS.state, TOPICS.alive, LEADER, BLOCKS}
+    assert Warn("channel.removed", "mychannel: our organization was removed") in done
+    assert joined.core.channel(CHANNEL).has_left
+    assert joined.core.access.topics == [HOME]
+
+
+# -- Time
+
+
+def test_the_deadline_is_the_first_of_all_machines(desk):
+    assert desk.core.next_deadline == 0.0
+    desk.at(0.0)
+    assert desk.core.next_deadline == 2.5
+    desk.joins()
+    assert desk.core.next_deadline == 0.0
+    desk.at(0.0)
+    assert desk.core.next_deadline == 1.0
+
+
+def test_the_same_events_have_the_same_effects():
+    def story():
+        desk = Desk()
+        effects = [*desk.on(ev.Started()), *desk.joins(), *desk.meets(ANN, BOB)]
+        for step in range(60):
+            effects += desk.at(step / 2)
+        return [
+            (type(each).__name__, getattr(each, "peer", None), getattr(each, "topic", None))
+            for each in effects
+        ]
+
+    assert story() == story()
+    assert len(story()) > 20
