@@ -113,6 +113,7 @@ class JoinedChannel:
             batch_size=params.state_batch_size,
             queue_size=params.state_channel_size,
         )
+        self._is_answering = False
         self._straggling = StragglerWatch(params)
 
     # -- What is asked of it
@@ -233,9 +234,16 @@ class JoinedChannel:
         return self._perform(actions)
 
     def on_blocks_request(self, peer: bytes, message: GossipMessage) -> list[Effect]:
-        if not self._responder.on_request(peer, message):
-            return []
-        request = self._responder.take()
+        self._responder.on_request(peer, message)
+        return [] if self._is_answering else self._answer_next()
+
+    def on_answered(self) -> list[Effect]:
+        """The ledger is free for the request that waits longest."""
+        return self._answer_next()
+
+    def _answer_next(self) -> list[Effect]:
+        request = None if self.has_left else self._responder.take()
+        self._is_answering = request is not None
         return [fx.Answer(self.name, request)] if request else []
 
     def on_blocks_response(self, peer: bytes, message: GossipMessage) -> list[Effect]:

@@ -85,7 +85,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A peer asks for blocks: have `Peer.answer` read the ledger, in a thread if it is slow."""
+    """A peer asks for blocks: have `Peer.answer` read the ledger, in a thread if it is slow,
+    send what it gives, and say `Answered`. There is one at a time for each channel.
+    """
 
     channel: str
     request: Request

@@ -141,6 +141,13 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What an `Answer` asked for was done, or could not be done."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitFailed:
     """A block is not in the ledger, which ends before it."""
 
@@ -152,7 +159,13 @@ class CommitFailed:
 OwnEvent: TypeAlias = DialFailed | Dialed | SetMetadata | Started
 PeerEvent: TypeAlias = PeerGone | PeerProven | PeerRenewed | PeerUnreachable
 ChannelEvent: TypeAlias = (
-    BlockDelivered | CommitFailed | Committed | LeaveChannel | OrdererLost | SetChaincodes
+    Answered
+    | BlockDelivered
+    | CommitFailed
+    | Committed
+    | LeaveChannel
+    | OrdererLost
+    | SetChaincodes
 )
 Event: TypeAlias = (
     ChannelEvent | JoinChannel | OwnEvent | PeerEvent | StreamMessage | TimerFired | TopicMessage

@@ -203,6 +203,9 @@ class Peer:
                 assert_never(event)
 
     def _prove(self, peer: bytes, identity: bytes) -> list[Effect]:
+        if peer == self.pki_id:
+            text = f"we have met ourselves, or one that has our key: {short(peer)}"
+            return [Warn("peer.twin", text), CloseConnection(peer)]
         now, when = self._moment.now, self._moment.when
         try:
             known = self._mapper.put(peer, identity, now=now, when=when)
@@ -223,6 +226,9 @@ class Peer:
     def _put_out(self, known: KnownIdentity) -> list[Effect]:
         """An identity is no longer good: nothing of it stays."""
         peer = known.pki_id
+        if peer == self.pki_id:
+            text = "our own certificate has ended, or is valid no more: others will not hear us"
+            return [Warn("peer.certificate", text)]
         self._identities.drop(peer)
         self._pulling.forget(peer)
         for channel in self._channels.values():
@@ -262,6 +268,8 @@ class Peer:
             case ev.SetChaincodes(_, chaincodes):
                 channel.set_chaincodes(chaincodes)
                 return []
+            case ev.Answered():
+                return channel.on_answered()
             case ev.BlockDelivered(_, raw):
                 return channel.on_delivered(raw)
             case ev.OrdererLost():

@@ -188,6 +188,7 @@ class Town:
             case fx.Answer(channel):
                 answer = resident.core.answer(effect, resident.ledgers[channel])
                 self.does(resident, answer)
+                self.tells(resident, ev.Answered(channel))
             case fx.LeaderChanged(channel, True):
                 self.posts(resident.core.pki_id, lambda r: self.delivers(r, channel))
 

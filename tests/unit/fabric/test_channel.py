@@ -312,8 +312,31 @@ def test_blocks_that_others_miss_are_read_from_the_ledger():
     assert (answer.peer, answer.protocol) == (BOB, names.STATE_TRANSFER)
     payloads = decode_envelope(answer.envelope).message.state_response.payloads
     assert [each.seq_num for each in payloads] == [1, 2]
+    assert here.channel.on_answered() == []
     message.state_request.end_seq_num = 50
     assert here.channel.on_blocks_request(BOB, message) == []
+
+
+def test_requests_for_blocks_wait_for_the_ledger():
+    here = Joined(height=3)
+
+    def asks(peer):
+        request = {"start_seq_num": 1, "end_seq_num": 2}
+        message = GossipMessage(channel=CHANNEL.encode(), state_request=request)
+        return here.channel.on_blocks_request(peer, message)
+
+    (first,) = asks(BOB)
+    assert [asks(peer) for peer in (ANN, BOB, *[BEN] * 6)] == [[]] * 8
+    waited = []
+    while answers := here.channel.on_answered():
+        waited += [answer.request.peer for answer in answers]
+    assert first.request.peer == BOB
+    # Of one peer no more than four wait.
+    assert waited == [ANN, BOB, *[BEN] * 4]
+    assert len(asks(ANN)) == 1
+    asks(BOB)
+    here.channel.leave()
+    assert here.channel.on_answered() == []
 
 
 def test_where_nothing_fetches_blocks_it_is_told_that_others_are_far_ahead():

@@ -138,6 +138,9 @@ def test_blocks_are_asked_for_and_sent_within_the_channel(desk):
     desk.hears(TOPICS.state, state(BOB), BOB)
     (answer,) = desk.gets(names.STATE_TRANSFER, message, BOB)
     assert (answer.channel, answer.request.peer) == (CHANNEL, BOB.pki_id)
+    assert desk.gets(names.STATE_TRANSFER, message, BOB) == []
+    assert len(desk.on(ev.Answered(CHANNEL))) == 1
+    assert desk.on(ev.Answered(CHANNEL)) == []
 
 
 def test_a_response_with_blocks_that_are_not_genuine_is_held_against_its_sender(desk):

@@ -22,6 +22,7 @@ from tests.unit.fabric.peering import (
     EVE,
     NETWORK,
     TOPICS,
+    US,
     Desk,
     alive,
     of,
@@ -93,6 +94,11 @@ def test_an_identity_under_a_wrong_name_is_refused(desk):
     assert done[-1] == CloseConnection(pki_id("ann"))
 
 
+def test_we_do_not_talk_to_ourselves(desk):
+    warning, closed = desk.meets(US)
+    assert (warning.key, closed) == ("peer.twin", CloseConnection(US.pki_id))
+
+
 def test_one_that_cannot_be_reached_is_dead_and_asked_for_nothing(joined):
     assert joined.view == [ANN.pki_id, BOB.pki_id]
     done = joined.on(ev.PeerUnreachable(ANN.pki_id))
@@ -126,6 +132,8 @@ def test_one_whose_certificate_ends_is_put_out(joined):
         assert CloseConnection(peer) in done
         assert MemberChanged(peer, Change.FORGOTTEN) in done
         assert joined.core.access.org_of(peer) is None
+    assert [each.key for each in of(Warn, done)] == ["peer.certificate"]
+    assert CloseConnection(US.pki_id) not in done
     assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
 
 
