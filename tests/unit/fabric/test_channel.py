@@ -385,6 +385,7 @@ def test_who_leaves_says_so_and_takes_no_more_part():
     here.hears("ann")
     here.at(4.0)
     here.channel.on_block(pushed(1))
+    here.channel.on_block(pushed(2))
     assert here.channel.leave() == [fx.LeaderChanged(CHANNEL, leading=False)]
     assert here.channel.has_left
     done = here.at(8.0)

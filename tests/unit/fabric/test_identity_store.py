@@ -1,17 +1,19 @@
 import pytest
 
 from pubsub.errors import RemoteError
+from pubsub.fabric.config import config_from_block
 from pubsub.fabric.disclosure import Standing
 from pubsub.fabric.envelope import sign_message
 from pubsub.fabric.identity_errors import PkiIdError
 from pubsub.fabric.identity_mapper import IdentityMapper
 from pubsub.fabric.identity_store import MAX_REFUSED, IdentityPullStore
+from pubsub.fabric.make_blocks import genesis_block
 from pubsub.fabric.moment import Moment
 from pubsub.fabric.pull_store import Item
 from pubsub.fabric.trust import Trust
 from pubsub.pb.fabric.gossip_pb2 import Envelope, GossipMessage
 from tests.unit.fabric.making import Tag, alive, pki_id
-from tests.unit.fabric.network import WHEN, config, organization
+from tests.unit.fabric.network import WHEN, config, entropy, organization, profile
 
 
 def signer(org, number):
@@ -28,10 +30,14 @@ def identity(author, *, cert=None, tag=Tag.EMPTY):
 
 @pytest.fixture
 def store():
+    return made_for(config())
+
+
+def made_for(channel):
     trust = Trust(organization(1).msp())
-    trust.set_channel(config())
+    trust.set_channel(channel)
     mapper = IdentityMapper(US.identity, trust, now=0, when=WHEN)
-    known_outside = (US.pki_id, BOB.pki_id)
+    known_outside = (US.pki_id, BOB.pki_id, EVE.pki_id)
     made = IdentityPullStore(
         identity(US),
         mapper,
@@ -51,6 +57,15 @@ def test_our_organization_is_shown_all_and_others_what_they_may_know(store):
     asked = [ANN.pki_id, BOB.pki_id, pki_id("nobody")]
     assert list(store.items(asked, ANN.pki_id)) == [identity(ANN).raw, identity(BOB).raw]
     assert list(store.items(asked, BEN.pki_id)) == [identity(BOB).raw]
+
+
+def test_other_organizations_are_not_told_of_a_third():
+    block = genesis_block(profile(orgs=(1, 2, 3)), entropy=entropy(7), when=WHEN)
+    store = made_for(config_from_block(block))
+    store.add(store.check(identity(EVE).raw), 1.0)
+    assert EVE.pki_id in store.digests(ANN.pki_id)
+    assert store.digests(EVE.pki_id) == [US.pki_id, EVE.pki_id]
+    assert store.digests(BEN.pki_id) == [US.pki_id, BOB.pki_id]
 
 
 def test_what_is_here_is_not_wanted_again_and_what_is_dropped_is(store):

@@ -195,6 +195,34 @@ def test_identities_are_pulled_and_then_known(desk):
     assert MemberChanged(BEN.pki_id, Change.LEARNED) in done
 
 
+def test_identities_of_strangers_are_asked_for_again_once_a_channel_has_them():
+    desk = Desk()
+    desk.on(ev.Started())
+    desk.meets(ANN)
+    desk.hears(HOME, alive(ANN), ANN)
+    kind = PullMsgType.IDENTITY_MSG
+    content = {"pki_id": BOB.pki_id, "cert": BOB.identity}
+    identity = sign_message(GossipMessage(tag=Tag.EMPTY, peer_identity=content), BOB)
+
+    def is_asked_for(now):
+        nonce = nonce_for(ANN, desk.at(now), Content.HELLO)
+        digest = {"nonce": nonce, "msg_type": kind, "digests": [BOB.pki_id]}
+        desk.gets(names.PULL, GossipMessage(tag=Tag.EMPTY, data_dig=digest), ANN)
+        asked = desk.at(now + 1)
+        if (ANN.pki_id, Content.DATA_REQUEST) not in sent(asked):
+            return False
+        nonce = nonce_for(ANN, asked, Content.DATA_REQUEST)
+        update = {"nonce": nonce, "msg_type": kind, "data": [identity.raw]}
+        desk.gets(names.PULL, GossipMessage(tag=Tag.EMPTY, data_update=update), ANN)
+        return True
+
+    assert is_asked_for(4.0)
+    assert not is_asked_for(8.0)
+    desk.joins()
+    assert is_asked_for(12.0)
+    assert not is_asked_for(16.0)
+
+
 # -- All else
 
 

@@ -13,7 +13,7 @@ from pubsub.fabric.members import Change
 from pubsub.fabric.membership import MemberChanged
 from pubsub.fabric.peer_state import Chaincode
 from tests.unit.fabric.making import pki_id
-from tests.unit.fabric.network import WHEN, maker, profile, transaction
+from tests.unit.fabric.network import WHEN, config, genesis, maker, profile, transaction
 from tests.unit.fabric.peering import (
     ANN,
     BEN,
@@ -99,11 +99,21 @@ def test_we_do_not_talk_to_ourselves(desk):
     assert (warning.key, closed) == ("peer.twin", CloseConnection(US.pki_id))
 
 
+def asks_for_blocks(desk, author):
+    """`author` is higher, and is asked for what we lack."""
+    desk.hears(TOPICS.state, state(author, height=3), author)
+    assert (author.pki_id, Content.STATE_REQUEST) in sent(desk.at(10.0))
+    assert desk.core.next_deadline > desk.now
+
+
 def test_one_that_cannot_be_reached_is_dead_and_asked_for_nothing(joined):
     assert joined.view == [ANN.pki_id, BOB.pki_id]
     done = joined.on(ev.PeerUnreachable(ANN.pki_id))
     assert MemberChanged(ANN.pki_id, Change.DIED) in done
     assert joined.view == [BOB.pki_id]
+    asks_for_blocks(joined, BOB)
+    joined.on(ev.PeerUnreachable(BOB.pki_id))
+    assert joined.core.next_deadline < joined.now
 
 
 def test_a_connection_that_ends_is_no_death(joined):
@@ -112,7 +122,9 @@ def test_a_connection_that_ends_is_no_death(joined):
 
 
 def test_one_that_comes_back_with_a_new_certificate_takes_the_place_of_the_old(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
     done = joined.on(ev.PeerRenewed(BOB.pki_id, BEN.pki_id, BEN.identity))
+    assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
     assert MemberChanged(BOB.pki_id, Change.FORGOTTEN) in done
     assert CloseConnection(BOB.pki_id) in done
     assert joined.core.access.org_of(BEN.pki_id) == "Org2MSP"
@@ -258,6 +270,18 @@ def test_an_organization_that_is_removed_is_put_out_at_once(joined):
     assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
     assert joined.view == [ANN.pki_id]
     assert joined.meets(BOB)[-1] == CloseConnection(BOB.pki_id)
+
+
+def test_one_that_another_channel_has_loses_no_more_than_this_one(joined):
+    joined.on(ev.JoinChannel(config("hr"), genesis("hr").hash))
+    asks_for_blocks(joined, BOB)
+    done = configured(joined, 1)
+    assert CloseConnection(BOB.pki_id) not in done
+    assert fx.Recheck((BOB.pki_id,)) in done
+    assert joined.view == [ANN.pki_id, BOB.pki_id]
+    assert not joined.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    # What it was asked for is asked of others at once.
+    assert joined.core.next_deadline < joined.now
 
 
 def test_an_organization_that_is_added_may_come(joined):
