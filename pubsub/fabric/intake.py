@@ -248,9 +248,7 @@ class Intake:
         now: float,
         when: datetime,
     ) -> Judged:
-        channel, state = self._channels.get(name), PeerState.of(envelope)
-        if channel is None:
-            raise _RefusedError(Reason.NOT_OURS)
+        channel, state = self._channels[name], PeerState.of(envelope)
         if state.mac != channel_mac(state.peer, name):
             raise _RefusedError(Reason.CHANNEL)
         author = self._author(envelope, now, when)

@@ -6,10 +6,20 @@ from pubsub.fabric.block_flow import BlockFlow
 from pubsub.fabric.blocks import BlockError
 from pubsub.fabric.effects import Commit
 from pubsub.fabric.envelope import wrap_message
+from pubsub.fabric.make_blocks import make_transaction
 from pubsub.fabric.params import V14
+from pubsub.pb.fabric import block_pb2
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, Payload
 from tests.unit.fabric.making import Tag
-from tests.unit.fabric.network import WHEN, config, maker, profile, transaction
+from tests.unit.fabric.network import (
+    WHEN,
+    config,
+    entropy,
+    maker,
+    organization,
+    profile,
+    transaction,
+)
 
 CHANNEL = "mychannel"
 
@@ -155,6 +165,19 @@ def test_a_configuration_counts_for_the_blocks_after_it():
     assert here.committed(1) == []
     assert not here.config.is_member("Org2MSP")
     assert here.config.sequence == 1
+
+
+def test_a_configuration_that_cannot_be_read_is_told_to_the_operator_and_changes_nothing():
+    making, here = maker(), flow()
+    signer = organization(1).members["User1@org1.example.com"].signer
+    junk = make_transaction(
+        signer, CHANNEL, b"\xff", entropy=entropy(9), when=WHEN, kind=block_pb2.CONFIG
+    )
+    raw = making.next_block([junk]).raw
+    assert here.take_delivered(raw, now=0)[1] == [Commit(CHANNEL, 1, raw)]
+    (warning,) = here.committed(1)
+    assert warning.key == "channel.config"
+    assert (here.config, here.height) == (config(), 2)
 
 
 def test_blocks_are_verified_against_the_configuration():

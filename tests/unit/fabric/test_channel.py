@@ -161,6 +161,12 @@ def test_states_are_pulled_and_told():
     assert sent(answer) == [(ANN, names.STATE_INFO, Content.STATE_SNAPSHOT)]
 
 
+def test_a_later_state_of_ours_shows_that_our_clock_went_back():
+    later = PeerState.of(signed(state_info("us", inc=1 << 62, channel=CHANNEL), "us"))
+    (warning,) = Joined().channel.on_state(later)
+    assert warning.key == "channel.clock"
+
+
 def test_chaincodes_are_told_with_the_next_state():
     here = Joined()
     here.at(4.0)
@@ -345,6 +351,15 @@ def test_where_nothing_fetches_blocks_it_is_told_that_others_are_far_ahead():
     text = "mychannel: at block 1, others at 199, and nothing fetches"
     assert done == [fx.StateChanged(CHANNEL, state), Warn("channel.straggling", text)]
     assert names.STATE_TRANSFER not in {protocol for _, protocol, _ in sent(here.at(10.0))}
+
+
+def test_blocks_that_nobody_sends_are_given_up_until_the_next_check():
+    here = Joined()
+    here.hears("bob", height=3)
+    here.at(10.0)
+    for now in (13.0, 16.0, 19.0):
+        assert (BOB, names.STATE_TRANSFER, Content.STATE_REQUEST) in sent(here.at(now))
+    assert Warn("channel.gave_up", "mychannel: no peer sent blocks 1 to 2") in here.at(22.0)
 
 
 def test_a_ledger_that_fails_is_told_of():

@@ -5,8 +5,8 @@ from pubsub.fabric import events as ev
 from pubsub.fabric import topics as names
 from pubsub.fabric.channel_mac import channel_mac
 from pubsub.fabric.content import Content
-from pubsub.fabric.envelope import decode_envelope, sign_message
-from pubsub.fabric.intake_rules import Reason
+from pubsub.fabric.envelope import decode_envelope, sign_message, wrap_message
+from pubsub.fabric.intake_rules import Reason, Verdict
 from pubsub.fabric.members import Change
 from pubsub.fabric.membership import MemberChanged
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PullMsgType
@@ -101,6 +101,13 @@ def test_a_bad_part_of_an_answer_does_not_spoil_the_others(desk):
     assert done == [MemberChanged(BEN.pki_id, Change.LEARNED)]
 
 
+def test_the_dead_are_dialled(desk):
+    desk.on(ev.PeerUnreachable(BOB.pki_id))
+    dials = [dial for step in range(11) for dial in of(fx.Dial, desk.at(2.5 * step))]
+    assert fx.Dial("there:1", BOB.pki_id) in dials
+    assert fx.Dial("there:1", ANN.pki_id) not in dials
+
+
 # -- StateInfo
 
 
@@ -160,8 +167,24 @@ def test_a_response_with_blocks_that_are_not_genuine_is_held_against_its_sender(
 
 def test_blocks_that_are_pushed_are_committed(desk):
     raw = maker().next_block([transaction()]).raw
-    (_, delivered) = desk.on(ev.BlockDelivered(CHANNEL, raw))
-    assert delivered == fx.Commit(CHANNEL, 1, raw)
+    content = {"payload": {"seq_num": 1, "data": raw}}
+    message = GossipMessage(tag=Tag.CHAN_AND_ORG, channel=NAME, data_msg=content)
+    done = desk.hears(TOPICS.blocks("Org1MSP"), wrap_message(message), ANN)
+    assert done == [fx.Validated(7, Verdict.ACCEPT), fx.Commit(CHANNEL, 1, raw)]
+
+
+def test_leaders_are_heard(desk):
+    desk.hears(TOPICS.org_state("Org1MSP"), state(ANN), ANN)
+    desk.at(1.0)
+    time = {"inc_num": 1, "seq_num": 1}
+    content = {"pki_id": ANN.pki_id, "timestamp": time, "is_declaration": True}
+    message = GossipMessage(tag=Tag.CHAN_AND_ORG, channel=NAME, leadership_msg=content)
+    envelope = sign_message(message, ANN)
+    topic = TOPICS.leader("Org1MSP")
+    assert desk.hears(topic, envelope, ANN) == [fx.Validated(7, Verdict.ACCEPT)]
+    again = fx.Validated(7, Verdict.IGNORE, Reason.STALE)
+    assert desk.hears(topic, envelope, ANN) == [again]
+    assert not of(fx.LeaderChanged, desk.at(6.0))
 
 
 def test_blocks_are_pulled_by_those_of_our_organization_that_are_in_the_channel(desk):
@@ -255,4 +278,12 @@ def test_what_comes_from_a_peer_shows_that_it_lives(desk):
     for step in range(12):
         died += of(MemberChanged, desk.at(2.5 * step))
         desk.gets(names.DIRECT, GossipMessage(nonce=1, ack={}), ANN)
+    assert died == [MemberChanged(BOB.pki_id, Change.DIED)]
+
+
+def test_what_a_peer_passes_on_shows_that_it_lives_whoever_wrote_it(desk):
+    died = []
+    for step in range(12):
+        died += of(MemberChanged, desk.at(2.5 * step))
+        desk.hears(TOPICS.alive, alive(BOB), ANN)
     assert died == [MemberChanged(BOB.pki_id, Change.DIED)]

@@ -5,14 +5,17 @@ import pytest
 from pubsub.errors import ParamError
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
+from pubsub.fabric import topics as names
 from pubsub.fabric.actions import CloseConnection, Warn
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope
 from pubsub.fabric.intake_rules import Reason, Verdict
+from pubsub.fabric.ledger import MemoryLedger
 from pubsub.fabric.members import Change
 from pubsub.fabric.membership import MemberChanged
 from pubsub.fabric.peer_state import Chaincode
-from tests.unit.fabric.making import pki_id
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
+from tests.unit.fabric.making import Tag, pki_id
 from tests.unit.fabric.network import WHEN, config, genesis, maker, profile, transaction
 from tests.unit.fabric.peering import (
     ANN,
@@ -252,6 +255,21 @@ def test_a_commit_that_fails_and_an_orderer_that_is_lost_are_told_to_the_channel
     (warning,) = joined.on(ev.CommitFailed(CHANNEL, 1, "disk full"))
     assert warning.key == "channel.commit"
     assert joined.on(ev.OrdererLost(CHANNEL)) == []
+
+
+def test_what_others_ask_for_is_read_from_the_ledger(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    asks = {"start_seq_num": 0, "end_seq_num": 3}
+    message = GossipMessage(
+        tag=Tag.CHAN_OR_ORG, channel=CHANNEL.encode(), state_request=asks, nonce=9
+    )
+    (asked,) = joined.gets(names.STATE_TRANSFER, message, BOB)
+    ledger = MemoryLedger()
+    ledger.append(0, genesis().raw)
+    answer = joined.core.answer(asked, ledger)
+    response = decode_envelope(answer.envelope).message
+    assert (answer.peer, response.nonce) == (BOB.pki_id, 9)
+    assert [each.data for each in response.state_response.payloads] == [genesis().raw]
 
 
 def configured(desk, *orgs, **more):
