@@ -58,6 +58,7 @@ def running(command: list[str], count: int = 1) -> Iterator[list[Run]]:
             run.process.wait()
 
 
+@pytest.mark.slow
 def test_the_demonstration_shows_every_arrival_and_mesh_and_ends() -> None:
     result = subprocess.run(
         [sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, timeout=18
@@ -70,6 +71,7 @@ def test_the_demonstration_shows_every_arrival_and_mesh_and_ends() -> None:
     assert "9 messages, 18 arrivals, each just once" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_demonstration_that_fails_says_so(tmp_path: Path) -> None:
     text = (ROOT / "examples" / "demo.py").read_text()
     broken = tmp_path / "demo.py"
@@ -105,6 +107,7 @@ def test_direct_peers_get_large_films_without_a_mesh() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_smallest_program_hear_each_other() -> None:
     command = on_loopback((ROOT / "examples" / "publish_subscribe.py").read_text())
     with running(command, 2) as runs:
@@ -136,6 +139,7 @@ def test_what_ends_on_ctrl_c_still_shows_errors(name: str) -> None:
     assert "ParamError: " in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_demonstration() -> None:
     with running([sys.executable, "-u", "examples/demo.py"]) as (demo,):
         demo.out.until("ann /ip4/127.0.0.1/tcp/")
@@ -143,6 +147,7 @@ def test_ctrl_c_ends_the_demonstration() -> None:
         assert demo.out.rest()[-1] == "Interrupted."
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_simulation() -> None:
     command = [sys.executable, "-u", "examples/simulate.py", "--peers", "20", "--verbose"]
     with running([*command, "--seeds", "1-10000"]) as (simulation,):

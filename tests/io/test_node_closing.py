@@ -47,6 +47,7 @@ async def test_what_was_published_is_sent_before_the_node_ends(turn: int):
         assert await take(messages, 1000) == [b"%d" % number for number in range(1000)]
 
 
+@pytest.mark.slow
 async def test_a_peer_that_does_not_read_does_not_keep_a_node_from_ending():
     async with raw_peer(reads=False) as deaf:
         async with pubsub.open_node(listen=[LOOPBACK]) as node:

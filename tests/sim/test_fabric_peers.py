@@ -240,6 +240,7 @@ def test_one_whose_organization_nobody_knows_gets_not_a_byte(town: Town) -> None
     assert {each.ledgers[SALES].height for each in residents} == {11}
 
 
+@pytest.mark.slow
 def test_one_that_shares_another_channel_hears_nothing_of_this_one(town: Town) -> None:
     residents = settle(town)
     ours, theirs = residents[:3], residents[3:]
@@ -349,6 +350,7 @@ def snapshot(resident: Resident) -> object:
     )
 
 
+@pytest.mark.slow
 def test_what_is_forged_stale_mis_tagged_or_of_another_channel_changes_nothing(
     town: Town,
 ) -> None:

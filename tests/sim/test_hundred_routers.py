@@ -120,6 +120,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_seed_another() -> None:
     assert small_trace(1) != small_trace(2)
 
 
+@pytest.mark.slow
 def test_the_order_of_hashes_does_not_matter() -> None:
     program = "from tests.sim.test_hundred_routers import small_trace; print(small_trace(7))"
     running = [

@@ -163,9 +163,8 @@ MODULES = [load(path) for path in sorted(SOURCE.rglob("*.py")) if SOURCE / "pb" 
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or FACE)
-@pytest.mark.parametrize("rule", RULES)
-def test_house_rule(rule: Callable[[Module], Iterator[str]], module: Module) -> None:
-    faults = list(rule(module))
+def test_house_rules(module: Module) -> None:
+    faults = [fault for rule in RULES for fault in rule(module)]
     if faults:
         pytest.fail("\n  ".join([f"pubsub.{module.name}:", *faults]), pytrace=False)
 

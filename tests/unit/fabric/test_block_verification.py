@@ -174,11 +174,12 @@ def test_transactions_cannot_be_joined_below_the_same_signatures(parts):
         verify_block(recut(block, joined), 1, config())
 
 
-@pytest.mark.parametrize("at", range(1, sum(map(len, TRANSACTIONS)), 7))
-def test_transactions_cannot_be_cut_anywhere_else(at):
+def test_transactions_cannot_be_cut_anywhere_else():
     joined = b"".join(TRANSACTIONS)
-    with pytest.raises((IllFormedTransactionError, MalformedBlockError)):
-        verify_block(recut(GOOD, [joined[:at], joined[at:]]), 1, config())
+    for at in range(1, len(joined), 7):
+        cut = recut(GOOD, [joined[:at], joined[at:]])
+        with pytest.raises((IllFormedTransactionError, MalformedBlockError)):
+            verify_block(cut, 1, config())
 
 
 def test_two_configurations_in_one_block_get_no_exception():
