@@ -145,20 +145,7 @@ def _on_ihave(
         core.drop("ihave_flood", peer=peer.id)
         return
     room = min(params.max_ihave_length - peer.ids_asked, MAX_ASKED - len(core.asked))
-    seen = core.seen.ids
-    wanted: dict[bytes, None] = {}
-    for name, ids in entries:
-        topic = core.topics.get(name)
-        if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
-            continue
-        for message_id in ids[: params.max_ihave_length]:
-            if message_id in seen or len(message_id) > MAX_ID_BYTES:
-                continue
-            # Of several, because whoever is asked first may be the one that tells
-            # of messages in order not to send them.
-            askers = core.asked.get(message_id, NOBODY)
-            if len(askers) < MAX_ASKERS and peer.id not in askers:
-                wanted[message_id] = None
+    wanted = _wanted(core, peer, entries)
     # Under a flood, which ids are asked for must not be the peer's choice (v1.1
     # §Spam Protection Measures).
     chosen = list(wanted) if len(wanted) <= room else core.rng.sample(list(wanted), max(0, room))
@@ -179,6 +166,28 @@ def _on_ihave(
     peer.outbox.iwant(chosen)
     core.counters["iwant_sent"] += len(chosen)
     core.tell(peer)
+
+
+def _wanted(core: Core, peer: Peer, entries: list[tuple[str, list[bytes]]]) -> dict[bytes, None]:
+    """The ids that we lack and may ask this peer for."""
+    seen = core.seen.ids
+    wanted: dict[bytes, None] = {}
+    for name, ids in entries:
+        topic = core.topics.get(name)
+        if topic is None or not topic.subscribed or not core.may_know(peer.id, name):
+            continue
+        for message_id in ids[: core.params.max_ihave_length]:
+            if message_id in seen:
+                continue
+            if len(message_id) > MAX_ID_BYTES:
+                core.drop("id_too_long", peer=peer.id, topic=name)
+                continue
+            # Of several, because whoever is asked first may be the one that tells
+            # of messages in order not to send them.
+            askers = core.asked.get(message_id, NOBODY)
+            if len(askers) < MAX_ASKERS and peer.id not in askers:
+                wanted[message_id] = None
+    return wanted
 
 
 def _on_iwant(core: Core, peer: Peer, ids: list[bytes]) -> None:

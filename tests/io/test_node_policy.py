@@ -168,12 +168,19 @@ async def test_what_a_denied_peer_wrote_is_dropped_whoever_brings_it(banned: boo
 
 
 async def test_a_banned_peer_may_return_when_the_ban_is_over():
-    async with open_pair(QUICK) as (ann, bob):
-        ann.gate.ban(bob.peer_id, 0.3)
+    time = [0.0]
+    async with (
+        pubsub.open_node(
+            listen=[LOOPBACK], params=QUICK, gate=pubsub.Gate(clock=lambda: time[0])
+        ) as ann,
+        pubsub.open_node(listen=[LOOPBACK], params=QUICK) as bob,
+    ):
+        await link(ann, bob)
+        ann.gate.ban(bob.peer_id, 60)
         await until(lambda: not bob.peers())
         with pytest.raises(pubsub.DialError):
             await ann.connect(bob.addresses[0])
-        await trio.sleep(0.3)
+        time[0] = 61.0
         await link(ann, bob)
 
 

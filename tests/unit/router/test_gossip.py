@@ -81,6 +81,7 @@ def test_what_is_lacking_is_asked_of_three_peers_once_each() -> None:
 def test_ids_that_no_function_makes_are_passed_over() -> None:
     dialogue = with_mesh(A, B)
     dialogue >> B.has("news", b"x" * 577) << []
+    assert dialogue.drops() == {"id_too_long": 1}
 
 
 def test_what_was_asked_for_and_came_is_not_asked_for_again() -> None:
