@@ -23,6 +23,9 @@ VERSION = "fabric-gossip/1"
 LABEL_LENGTH = 32
 "Characters of a hashed name: 160 bits."
 
+_ROOT = "/fabric/1/"
+_BLOCKS = "/blocks"
+
 PROTOCOL_PREFIX = "/fabric/gossip"
 IDENTITY = f"{PROTOCOL_PREFIX}/identity/1.0.0"
 MEMBERSHIP = f"{PROTOCOL_PREFIX}/membership/1.0.0"
@@ -78,7 +81,7 @@ class Network:
 
     def org_alive(self, msp_id: str) -> str:
         """Where the peers of one organization say that they live, internal endpoints included."""
-        return f"/fabric/1/{self.id}/o/{self.org_label(msp_id)}/alive"
+        return f"{_ROOT}{self.id}/o/{self.org_label(msp_id)}/alive"
 
     def channel(self, channel_id: str, genesis_hash: bytes) -> ChannelTopics:
         """The topics of a channel; `genesis_hash` is the hash of its genesis block's header."""
@@ -87,7 +90,7 @@ class Network:
         else:
             parts = (VERSION.encode(), self.id.encode(), channel_id.encode(), genesis_hash)
             name = label(*parts)
-        return ChannelTopics(self, f"/fabric/1/{self.id}/c/{name}")
+        return ChannelTopics(self, f"{_ROOT}{self.id}/c/{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,12 @@ class ChannelTopics:
 
     def blocks(self, msp_id: str, scope: Scope = Scope.ORG) -> str:
         """Where blocks are pushed."""
-        return f"{self.org(msp_id) if scope is Scope.ORG else self.prefix}/blocks"
+        return f"{self.org(msp_id) if scope is Scope.ORG else self.prefix}{_BLOCKS}"
+
+
+def is_blocks_topic(topic: str) -> bool:
+    """Whether blocks are pushed there, whatever the network and the channel."""
+    return topic.endswith(_BLOCKS) and topic.startswith(_ROOT)
 
 
 def _plain(what: str, name: str) -> str:
