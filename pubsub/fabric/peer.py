@@ -36,10 +36,12 @@ from pubsub.fabric.membership import MemberChanged, Membership
 from pubsub.fabric.moment import Moment
 from pubsub.fabric.msp import Msp
 from pubsub.fabric.params import GossipParams
+from pubsub.fabric.proof import Proven, check_proof
 from pubsub.fabric.pull import PullEngine
 from pubsub.fabric.pull_store import IDENTITIES, PullParams
 from pubsub.fabric.topics import Network, Scope
 from pubsub.fabric.trust import Trust
+from pubsub.identity.peer_id import PeerId
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PeerIdentity
 
 
@@ -126,6 +128,10 @@ class Peer:
     def channel(self, name: str) -> JoinedChannel | None:
         """A channel that we are in, or have left. For reading only."""
         return self._channels.get(name)
+
+    def check_proof(self, raw: bytes, peer: PeerId) -> Proven:
+        """Who the libp2p peer `peer` has proved to be; see `pubsub.fabric.proof`."""
+        return check_proof(raw, peer, self._trust.verify)
 
     def answer(self, asked: fx.Answer, ledger: Ledger) -> Effect:
         """Read from the channel's ledger what a peer asked for. Raises what the ledger does.

@@ -205,7 +205,9 @@ class Node:
         `validator(message)` returns `Validation.ACCEPT`, `REJECT` or `IGNORE`,
         or a bool; it is a plain function (called inline: be fast) or an async
         one (at most `concurrency` at a time, ignored after `timeout` seconds;
-        defaults: parameters `validate_concurrency`, `validate_timeout`). It is asked
+        defaults: parameters `validate_concurrency`, `validate_timeout`). A plain one that
+        needs time for a certain message returns an async function of nothing, which is
+        then awaited within those limits and answers in its place. It is asked
         after those of `open_node(validators=…)`, but plain functions before async ones.
         None removes it, and leaves those.
         Own publishes are not validated. An exception that it raises ends the node.

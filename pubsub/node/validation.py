@@ -4,7 +4,8 @@ A sync validator is called where the message is read, and is meant to be fast:
 messages of one author keep their order, and one that takes over 5 ms is
 reported once. An async validator runs in a task of its own, at most
 `concurrency` at a time for each topic, so a slow topic delays no other;
-messages may overtake each other.
+messages may overtake each other. A sync validator may do the same for single
+messages, by returning an async function without arguments.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from pubsub.errors import ParamError
 from pubsub.router.events import Validation
 from pubsub.router.message import Message
 
-Validator: TypeAlias = Callable[[Message], "Validation | bool | Awaitable[Validation | bool]"]
+Later: TypeAlias = Callable[[], "Awaitable[Validation | bool]"]
+"What a sync validator returns for a message that takes it longer: the rest of its work."
+
+Validator: TypeAlias = Callable[
+    [Message], "Validation | bool | Later | Awaitable[Validation | bool]"
+]
 "Given a message, says whether it is good; True means ACCEPT and False REJECT."
 
 SLOW_SECONDS = 0.005
@@ -79,44 +85,52 @@ class TopicValidator:
         self._timeout = timeout
         self._nursery = nursery
         self._finish = finish
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[tuple[Message, list[Later]]] = deque()
         self._reported = False
         self.timeouts = 0
 
     def submit(self, message: Message) -> None:
         """Validate a message and call `finish` with the verdict, now or later."""
         verdict = Validation.ACCEPT
+        rest: list[Later] = []
         for validator in self._quick:
             started = time.perf_counter()
             result = validator(message)
             self._report_if_slow(time.perf_counter() - started)
+            if callable(result):
+                rest.append(result)
+                continue
             verdict = verdict_of(result, self._topic)
             if verdict is not Validation.ACCEPT:
                 break
-        if verdict is not Validation.ACCEPT or not self._slow:
+        if verdict is not Validation.ACCEPT or not (rest or self._slow):
             self._finish(message, verdict)
         elif self._room > 0:
             self._room -= 1
-            self._nursery.start_soon(self._work, message)
+            self._nursery.start_soon(self._work, message, rest)
         else:
             # Bounded by the router, which counts what waits for each topic.
-            self._waiting.append(message)
+            self._waiting.append((message, rest))
 
-    async def _work(self, message: Message) -> None:
+    async def _work(self, message: Message, rest: list[Later]) -> None:
         """Validate a message and then those that wait, until none does."""
         while True:
             verdict = Validation.IGNORE
             with trio.move_on_after(self._timeout) as scope:
-                verdict = await self._judge(message)
+                verdict = await self._judge(message, rest)
             if scope.cancelled_caught:
                 self.timeouts += 1
             self._finish(message, verdict)
             if not self._waiting:
                 break
-            message = self._waiting.popleft()
+            message, rest = self._waiting.popleft()
         self._room += 1
 
-    async def _judge(self, message: Message) -> Validation:
+    async def _judge(self, message: Message, rest: list[Later]) -> Validation:
+        for later in rest:
+            verdict = verdict_of(await later(), self._topic)
+            if verdict is not Validation.ACCEPT:
+                return verdict
         for validator in self._slow:
             result = validator(message)
             assert inspect.isawaitable(result)

@@ -102,6 +102,34 @@ async def test_every_kind_of_async_callable_serves(desk: Desk, validator: Valida
     assert desk.verdicts == [(1, Validation.ACCEPT)]
 
 
+async def test_a_plain_function_may_answer_single_messages_later(
+    desk: Desk, autojump_clock: MockClock
+):
+    async def no() -> bool:
+        await trio.sleep(1)
+        return False
+
+    async def never() -> bool:
+        await trio.sleep_forever()
+        return True
+
+    def judge(one: Message) -> object:
+        return {1: no, 2: never}.get(one.id[0], True)
+
+    validator = desk.make(judge, concurrency=1)
+    for number in (1, 2, 1, 3):
+        validator.submit(message(number))
+    # What needs no time does not wait for what does.
+    assert desk.verdicts == [(3, Validation.ACCEPT)]
+    await trio.sleep(10)
+    assert desk.verdicts[1:] == [
+        (1, Validation.REJECT),
+        (2, Validation.IGNORE),
+        (1, Validation.REJECT),
+    ]
+    assert validator.timeouts == 1
+
+
 async def test_at_most_so_many_run_at_one_time_and_the_rest_wait_in_order(
     desk: Desk, autojump_clock: MockClock
 ):
