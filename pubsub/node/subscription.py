@@ -15,7 +15,7 @@ from pubsub.router.message import Message
 T = TypeVar("T")
 
 
-class _Reader(Generic[T]):
+class Reader(Generic[T]):
     """Reading from a channel, with `async with`, `async for` and by hand."""
 
     def __init__(self, channel: Channel[T], on_close: Callable[[], None]) -> None:
@@ -60,7 +60,7 @@ class _Reader(Generic[T]):
             self._channel.close()
             self._on_close()
 
-    async def __aenter__(self) -> _Reader[T]:
+    async def __aenter__(self) -> Reader[T]:
         return self
 
     async def __aexit__(
@@ -71,7 +71,7 @@ class _Reader(Generic[T]):
     ) -> None:
         self.close()
 
-    def __aiter__(self) -> _Reader[T]:
+    def __aiter__(self) -> Reader[T]:
         return self
 
     async def __anext__(self) -> T:
@@ -82,7 +82,7 @@ class _Reader(Generic[T]):
 
 
 @final
-class Subscription(_Reader[Message]):
+class Subscription(Reader[Message]):
     """The messages of one topic, from when `Node.subscribe` was called.
 
     Holds at most `capacity` messages; `lost` counts those that a slow reader
@@ -115,7 +115,7 @@ class Subscription(_Reader[Message]):
 
 
 @final
-class EventStream(_Reader[NodeEvent]):
+class EventStream(Reader[NodeEvent]):
     """What happened, from when `Node.events` or `Node.trace` was called, of one topic or of all."""
 
     def __init__(
@@ -180,4 +180,4 @@ class Relay:
         self.close()
 
 
-__all__ = ["EventStream", "Overflow", "Relay", "Subscription"]
+__all__ = ["EventStream", "Overflow", "Reader", "Relay", "Subscription"]
