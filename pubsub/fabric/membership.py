@@ -107,6 +107,12 @@ class Membership:
     # -- The view
 
     @property
+    def us(self) -> Member:
+        """Ourselves, as our next AliveMessage says it."""
+        us = self._us
+        return Member(us.peer, us.endpoint, us.internal_endpoint, us.metadata)
+
+    @property
     def members(self) -> list[Member]:
         """Those alive, without us."""
         return [record.member for record in self._members.in_state(State.ALIVE)]

@@ -130,6 +130,14 @@ def only(what: object, done: Sequence[tuple[float, object]]) -> list[float]:
 # -- Heartbeats
 
 
+def test_we_are_what_our_next_heartbeat_says() -> None:
+    script = Script()
+    script.membership.update(metadata=b"rack 3", endpoint="moved:7051")
+    us = script.membership.us
+    assert (us.peer, us.endpoint) == (ME, "moved:7051")
+    assert (us.internal_endpoint, us.metadata) == ("me:7051", b"rack 3")
+
+
 def test_heartbeats_go_out_every_five_seconds_while_somebody_is_alive() -> None:
     script = Script()
     assert only("beats", script.until(12)) == []
