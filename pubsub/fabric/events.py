@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -48,6 +49,15 @@ class PeerUnreachable:
     """A peer could not be sent to."""
 
     peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectPeers:
+    """Command: validate again the identities that the predicate names, and put out those that
+    are no longer good. It is given identities as they travel.
+    """
+
+    predicate: Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +178,12 @@ ChannelEvent: TypeAlias = (
     | SetChaincodes
 )
 Event: TypeAlias = (
-    ChannelEvent | JoinChannel | OwnEvent | PeerEvent | StreamMessage | TimerFired | TopicMessage
+    ChannelEvent
+    | JoinChannel
+    | OwnEvent
+    | PeerEvent
+    | StreamMessage
+    | SuspectPeers
+    | TimerFired
+    | TopicMessage
 )

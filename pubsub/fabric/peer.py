@@ -11,16 +11,16 @@ identity to its connection. Everything else that comes in is judged here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import assert_never, final
 
-from pubsub.errors import ParamError
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
-from pubsub.fabric.access import Access, Change
+from pubsub.fabric.access import Access
 from pubsub.fabric.actions import CloseConnection, Warn, short
 from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.channels import Channels, changed
 from pubsub.fabric.effects import Effect
 from pubsub.fabric.envelope import GossipEnvelope, sign_message
 from pubsub.fabric.heartbeat import Us
@@ -68,21 +68,12 @@ class Peer:
         self.pki_id = signer.pki_id
         self.org = signer.msp_id
         self._signer = signer
-        self._network = network
         self._params = params
         self._moment = moment = Moment(now, wall_ns)
         self._trust = Trust(msp)
         self._mapper = IdentityMapper(signer.identity, self._trust, now=now, when=self._moment.when)
         self._access = _access(network, self.org, params, scope)
-        self._membership = Membership(
-            _us(signer, params, metadata),
-            params,
-            org_of=self._org_of,
-            sign=self._sign,
-            rng=rng,
-            started_ns=wall_ns,
-            now=now,
-        )
+        self._membership = self._new_membership(metadata, rng)
         self._channels: dict[str, JoinedChannel] = {}
         self._identities = IdentityPullStore(
             self._own_identity(),
@@ -107,6 +98,15 @@ class Peer:
         self._inbox = Inbox(
             self._intake, self._home, identities=self._pulling, channels=self._channels
         )
+        self._desk = Channels(
+            self._home,
+            network,
+            self._channels,
+            inbox=self._inbox,
+            trust=self._trust,
+            identities=self._identities,
+            put_out_invalid=lambda: self._suspect(lambda each: True),
+        )
 
     # -- Questions
 
@@ -124,6 +124,16 @@ class Peer:
     def refusals(self) -> Counter[str]:
         """Why envelopes were not accepted, and how often."""
         return self._intake.counters
+
+    @property
+    def identities(self) -> list[KnownIdentity]:
+        """All that are known, ours included. For reading only."""
+        return list(self._mapper)
+
+    def org_of(self, peer: bytes) -> str | None:
+        """The MSP id of a peer; None if its identity is not known."""
+        known = self._mapper.get(peer, now=self._moment.now)
+        return known.msp_id if known else None
 
     def channel(self, name: str) -> JoinedChannel | None:
         """A channel that we are in, or have left. For reading only."""
@@ -169,10 +179,12 @@ class Peer:
                 return self._finished(self._on_own_matters(event))
             case ev.PeerProven() | ev.PeerRenewed() | ev.PeerGone() | ev.PeerUnreachable():
                 return self._finished(self._on_peer(event))
+            case ev.SuspectPeers(predicate):
+                return self._finished(self._suspect(lambda each: predicate(each.encoded)))
             case ev.JoinChannel():
-                return self._finished(self._join(event))
+                return self._finished(self._desk.join(event))
             case _:
-                return self._finished(self._on_channel(event))
+                return self._finished(self._desk.handle(event))
 
     def _on_own_matters(self, event: ev.OwnEvent) -> list[Effect]:
         now = self._moment.now
@@ -202,7 +214,7 @@ class Peer:
                 return self._renew(old, peer, identity)
             case ev.PeerGone(peer):
                 self._forget(peer)
-                return self._changed(self._access.on_gone(peer))
+                return changed(self._access.on_gone(peer))
             case ev.PeerUnreachable(peer):
                 return self._inbox.perform(self._membership.on_presumed_dead(peer))
             case _:
@@ -217,7 +229,7 @@ class Peer:
             known = self._mapper.put(peer, identity, now=now, when=when)
         except IdentityError as error:
             return _refused(peer, error)
-        done = self._changed(self._access.on_proven(peer, known.msp_id))
+        done = changed(self._access.on_proven(peer, known.msp_id))
         return done + self._inbox.perform(self._membership.on_connected(peer, now=now))
 
     def _renew(self, old: bytes, peer: bytes, identity: bytes) -> list[Effect]:
@@ -229,6 +241,10 @@ class Peer:
         done = self._put_out(replaced) if replaced else []
         return done + self._prove(peer, identity)
 
+    def _suspect(self, is_suspected: Callable[[KnownIdentity], bool]) -> list[Effect]:
+        suspects = self._mapper.suspect(is_suspected, when=self._moment.when)
+        return [effect for known in suspects for effect in self._put_out(known)]
+
     def _put_out(self, known: KnownIdentity) -> list[Effect]:
         """An identity is no longer good: nothing of it stays."""
         peer = known.pki_id
@@ -239,7 +255,7 @@ class Peer:
         self._pulling.forget(peer)
         for channel in self._channels.values():
             channel.drop(peer)
-        done = self._changed(self._access.on_gone(peer))
+        done = changed(self._access.on_gone(peer))
         done += self._inbox.perform(self._membership.purge(peer))
         return [*done, CloseConnection(peer)]
 
@@ -247,82 +263,6 @@ class Peer:
         self._pulling.forget(peer)
         for channel in self._channels.values():
             channel.forget(peer)
-
-    # -- Channels
-
-    def _join(self, event: ev.JoinChannel) -> list[Effect]:
-        config = event.config
-        name = config.channel
-        held = self._channels.get(name)
-        if held is not None and not held.has_left:
-            raise ParamError(f"we are in channel {name!r} already")
-        channel = JoinedChannel(self._home, config, height=event.height)
-        self._channels[name] = channel
-        self._trust.set_channel(config)
-        self._identities.reconsider()
-        topics = self._network.channel(name, event.genesis_hash)
-        change = self._access.join(name, topics, _orgs(channel))
-        return [*self._changed(change), *self._reach_anchors(channel)]
-
-    def _on_channel(self, event: ev.ChannelEvent) -> list[Effect]:
-        channel = self._channels.get(event.channel)
-        if channel is None:
-            raise ParamError(f"we are not in channel {event.channel!r}")
-        match event:
-            case ev.LeaveChannel():
-                return self._leave(channel)
-            case ev.SetChaincodes(_, chaincodes):
-                channel.set_chaincodes(chaincodes)
-                return []
-            case ev.Answered():
-                return channel.on_answered()
-            case ev.BlockDelivered(_, raw):
-                return channel.on_delivered(raw)
-            case ev.OrdererLost():
-                return channel.on_orderer_lost()
-            case ev.Committed(_, number):
-                before = channel.config
-                done = channel.on_committed(number)
-                return done if channel.config is before else done + self._reconfigured(channel)
-            case ev.CommitFailed(_, number, why):
-                return channel.on_commit_failed(number, why)
-            case _:
-                assert_never(event)
-
-    def _leave(self, channel: JoinedChannel) -> list[Effect]:
-        if channel.has_left:
-            return []
-        done = channel.leave()
-        return [*done, *self._changed(self._access.leave(channel.name))]
-
-    def _reconfigured(self, channel: JoinedChannel) -> list[Effect]:
-        """A channel has another configuration: who was there may be so no more."""
-        done: list[Effect] = []
-        self._trust.set_channel(channel.config)
-        self._identities.reconsider()
-        for known in self._mapper.suspect(lambda each: True, when=self._moment.when):
-            done += self._put_out(known)
-        for peer in self._access.peers:
-            if not channel.is_org_in_channel(self._access.org_of(peer)):
-                channel.drop(peer)
-        done += self._changed(self._access.configure(channel.name, _orgs(channel)))
-        if not channel.is_org_in_channel(self.org):
-            text = f"{channel.name}: our organization was removed"
-            return [*done, Warn("channel.removed", text), *self._leave(channel)]
-        return done + self._reach_anchors(channel)
-
-    def _reach_anchors(self, channel: JoinedChannel) -> list[Effect]:
-        done: list[Effect] = []
-        for org, endpoint in channel.config.anchor_peers():
-            address = f"{endpoint.host}:{endpoint.port}"
-            actions = self._membership.connect([address], org, now=self._moment.now)
-            done += self._inbox.perform(actions)
-        return done
-
-    def _changed(self, change: Change) -> list[Effect]:
-        done: list[Effect] = [fx.LeaveTopic(topic) for topic in change.left]
-        done += [fx.JoinTopic(topic) for topic in change.joined]
-        return [*done, fx.Recheck(change.peers)] if change.peers else done
 
     # -- Time
 
@@ -347,12 +287,19 @@ class Peer:
 
     # -- Ourselves
 
-    def _org_of(self, peer: bytes) -> str | None:
-        known = self._mapper.get(peer, now=self._moment.now)
-        return known.msp_id if known else None
-
     def _sign(self, message: GossipMessage, internal_endpoint: str) -> GossipEnvelope:
         return sign_message(message, self._signer, internal_endpoint=internal_endpoint)
+
+    def _new_membership(self, metadata: bytes, rng: Random) -> Membership:
+        return Membership(
+            _us(self._signer, self._params, metadata),
+            self._params,
+            org_of=self.org_of,
+            sign=self._sign,
+            rng=rng,
+            started_ns=self._moment.wall_ns,
+            now=self._moment.now,
+        )
 
     def _identity_pull(self, rng: Random) -> PullEngine:
         return PullEngine(
@@ -386,10 +333,6 @@ def _access(network: Network, org: str, params: GossipParams, scope: Scope) -> A
 def _us(signer: Signer, params: GossipParams, metadata: bytes) -> Us:
     external, internal = params.external_endpoint, params.endpoint
     return Us(signer.pki_id, signer.msp_id, external, internal, signer.identity, metadata)
-
-
-def _orgs(channel: JoinedChannel) -> list[str]:
-    return [each.msp_id for each in channel.config.organizations.values()]
 
 
 def _refused(peer: bytes, error: IdentityError) -> list[Effect]:

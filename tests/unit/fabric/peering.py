@@ -21,6 +21,9 @@ from tests.unit.fabric.network import WHEN, config, genesis, organization
 CHANNEL = "mychannel"
 NETWORK = Network("net")
 TOPICS = NETWORK.channel(CHANNEL, genesis().hash)
+HOME = NETWORK.org_alive("Org1MSP")
+OURS = TOPICS.org_state("Org1MSP")
+LEADER, BLOCKS = TOPICS.leader("Org1MSP"), TOPICS.blocks("Org1MSP")
 START_NS = int(WHEN.timestamp()) * 10**9
 
 
@@ -106,3 +109,21 @@ def sent(effects: list[fx.Effect]) -> list[tuple[bytes, Content]]:
         (effect.peer, decode_envelope(effect.envelope).content)
         for effect in of(fx.SendEnvelope, effects)
     ]
+
+
+def settled(params: GossipParams = V14) -> Desk:
+    """In the channel, where ANN and BOB are alive."""
+    desk = Desk(params)
+    desk.on(ev.Started())
+    desk.joins()
+    desk.meets(ANN, BOB)
+    desk.hears(HOME, alive(ANN), ANN)
+    desk.hears(TOPICS.alive, alive(BOB), BOB)
+    return desk
+
+
+def asks_for_blocks(desk: Desk, author: Signer) -> None:
+    """`author` is higher, and is asked for what we lack."""
+    desk.hears(TOPICS.state, state(author, height=3), author)
+    assert (author.pki_id, Content.STATE_REQUEST) in sent(desk.at(10.0))
+    assert desk.core.next_deadline > desk.now

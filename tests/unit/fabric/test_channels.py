@@ -1,0 +1,162 @@
+import pytest
+
+from pubsub.errors import ParamError
+from pubsub.fabric import effects as fx
+from pubsub.fabric import events as ev
+from pubsub.fabric import topics as names
+from pubsub.fabric.actions import CloseConnection, Warn
+from pubsub.fabric.envelope import decode_envelope
+from pubsub.fabric.intake_rules import Reason, Verdict
+from pubsub.fabric.ledger import MemoryLedger
+from pubsub.fabric.members import Change
+from pubsub.fabric.membership import MemberChanged
+from pubsub.fabric.peer_state import Chaincode
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
+from tests.unit.fabric.making import Tag
+from tests.unit.fabric.network import WHEN, config, genesis, maker, profile, transaction
+from tests.unit.fabric.peering import (
+    ANN,
+    BLOCKS,
+    BOB,
+    CHANNEL,
+    EVE,
+    HOME,
+    LEADER,
+    OURS,
+    TOPICS,
+    Desk,
+    asks_for_blocks,
+    of,
+    settled,
+    state,
+)
+
+
+@pytest.fixture
+def desk():
+    made = Desk()
+    made.on(ev.Started())
+    return made
+
+
+@pytest.fixture
+def joined():
+    return settled()
+
+
+def test_joining_opens_topics_and_reaches_anchor_peers(desk):
+    done = desk.joins()
+    topics = (OURS, TOPICS.state, TOPICS.alive, LEADER, BLOCKS)
+    assert done == [fx.JoinTopic(topic) for topic in topics]
+    assert fx.Dial("localhost:7051") in desk.at(0.0)
+    with pytest.raises(ParamError, match="already"):
+        desk.joins()
+
+
+def test_those_who_were_strangers_may_come_once_a_channel_has_them(desk):
+    desk.meets(BOB)
+    desk.joins()
+    assert fx.Recheck((BOB.pki_id,)) in desk.meets(BOB)
+    assert desk.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    assert not desk.core.access.may_peer_know(BOB.pki_id, OURS)
+    assert desk.meets(EVE)[-1] == CloseConnection(EVE.pki_id)
+
+
+def test_there_is_nothing_to_be_done_in_a_channel_that_we_are_not_in(desk):
+    for event in (ev.LeaveChannel("hr"), ev.BlockDelivered("hr", b""), ev.Committed("hr", 1)):
+        with pytest.raises(ParamError, match="not in channel 'hr'"):
+            desk.on(event)
+
+
+def test_leaving_closes_topics_and_joining_again_opens_them(joined):
+    done = joined.on(ev.LeaveChannel(CHANNEL))
+    assert of(fx.LeaveTopic, done) == [fx.LeaveTopic(LEADER), fx.LeaveTopic(BLOCKS)]
+    assert joined.on(ev.LeaveChannel(CHANNEL)) == []
+    assert of(fx.JoinTopic, joined.joins()) == [fx.JoinTopic(LEADER), fx.JoinTopic(BLOCKS)]
+
+
+def test_chaincodes_are_told(joined):
+    joined.on(ev.SetChaincodes(CHANNEL, (Chaincode("basic", "1"),)))
+    told = next(each for each in of(fx.Publish, joined.at(4.0)) if each.topic == OURS)
+    chaincodes = decode_envelope(told.envelope).message.state_info.properties.chaincodes
+    assert [each.name for each in chaincodes] == ["basic"]
+
+
+def test_blocks_go_from_the_orderer_to_others_and_into_the_ledger(joined):
+    raw = maker().next_block([transaction()]).raw
+    published, commit = joined.on(ev.BlockDelivered(CHANNEL, raw))
+    assert published.topic == BLOCKS
+    assert commit == fx.Commit(CHANNEL, 1, raw)
+    assert joined.on(ev.Committed(CHANNEL, 1)) == []
+    assert joined.core.channel(CHANNEL).height == 2
+    (refused,) = joined.hears(BLOCKS, decode_envelope(published.envelope), ANN)
+    assert refused == fx.Validated(7, Verdict.IGNORE, Reason.WINDOW)
+
+
+def test_a_commit_that_fails_and_an_orderer_that_is_lost_are_told_to_the_channel(joined):
+    raw = maker().next_block([transaction()]).raw
+    joined.on(ev.BlockDelivered(CHANNEL, raw))
+    (warning,) = joined.on(ev.CommitFailed(CHANNEL, 1, "disk full"))
+    assert warning.key == "channel.commit"
+    assert joined.on(ev.OrdererLost(CHANNEL)) == []
+
+
+def test_what_others_ask_for_is_read_from_the_ledger(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    asks = {"start_seq_num": 0, "end_seq_num": 3}
+    message = GossipMessage(
+        tag=Tag.CHAN_OR_ORG, channel=CHANNEL.encode(), state_request=asks, nonce=9
+    )
+    (asked,) = joined.gets(names.STATE_TRANSFER, message, BOB)
+    ledger = MemoryLedger()
+    ledger.append(0, genesis().raw)
+    answer = joined.core.answer(asked, ledger)
+    response = decode_envelope(answer.envelope).message
+    assert (answer.peer, response.nonce) == (BOB.pki_id, 9)
+    assert [each.data for each in response.state_response.payloads] == [genesis().raw]
+
+
+def configured(desk, *orgs, **more):
+    changed = maker().next_config(profile(orgs=orgs, **more), when=WHEN)
+    desk.on(ev.BlockDelivered(CHANNEL, changed.raw))
+    return desk.on(ev.Committed(CHANNEL, 1))
+
+
+def test_an_organization_that_is_removed_is_put_out_at_once(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    done = configured(joined, 1)
+    assert MemberChanged(BOB.pki_id, Change.FORGOTTEN) in done
+    assert fx.Recheck((BOB.pki_id,)) in done
+    assert CloseConnection(BOB.pki_id) in done
+    assert not joined.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    assert joined.core.channel(CHANNEL).state_of(BOB.pki_id) is None
+    assert joined.view == [ANN.pki_id]
+    assert joined.meets(BOB)[-1] == CloseConnection(BOB.pki_id)
+
+
+def test_one_that_another_channel_has_loses_no_more_than_this_one(joined):
+    joined.on(ev.JoinChannel(config("hr"), genesis("hr").hash))
+    asks_for_blocks(joined, BOB)
+    done = configured(joined, 1)
+    assert CloseConnection(BOB.pki_id) not in done
+    assert fx.Recheck((BOB.pki_id,)) in done
+    assert joined.view == [ANN.pki_id, BOB.pki_id]
+    assert not joined.core.access.may_peer_know(BOB.pki_id, TOPICS.state)
+    # What it was asked for is asked of others at once.
+    assert joined.core.next_deadline < joined.now
+
+
+def test_an_organization_that_is_added_may_come(joined):
+    configured(joined, 1, 2, 3)
+    assert fx.Recheck((EVE.pki_id,)) in joined.meets(EVE)
+    assert joined.core.access.may_peer_know(EVE.pki_id, TOPICS.state)
+    assert joined.core.access.org_of(BOB.pki_id) == "Org2MSP"
+
+
+def test_when_our_own_organization_is_removed_we_leave(joined):
+    done = configured(joined, 2)
+    left = {each.topic for each in of(fx.LeaveTopic, done)}
+    assert left == {OURS, TOPICS.state, TOPICS.alive, LEADER, BLOCKS}
+    assert Warn("channel.removed", "mychannel: our organization was removed") in done
+    assert joined.core.channel(CHANNEL).has_left
+    assert joined.core.access.topics == [HOME]
