@@ -14,18 +14,41 @@ from typing import final
 
 from pubsub.errors import ParamError, RemoteError
 from pubsub.fabric.actions import Warn
-from pubsub.fabric.block_store import BlockPullStore
+from pubsub.fabric.announcement import block_envelope
+from pubsub.fabric.block_store import BlockPullStore, Channel
 from pubsub.fabric.block_verification import verify_block
 from pubsub.fabric.blocks import Block, parse_block
 from pubsub.fabric.config import ChannelConfig, ConfigError, updated
 from pubsub.fabric.effects import Commit, Effect
-from pubsub.fabric.envelope import GossipEnvelope, wrap_message
+from pubsub.fabric.envelope import GossipEnvelope
 from pubsub.fabric.params import GossipParams
 from pubsub.fabric.payload_buffer import PayloadBuffer, Pushed
-from pubsub.pb.fabric.gossip_pb2 import DataMessage, GossipMessage, Payload
+from pubsub.pb.fabric.gossip_pb2 import Payload
 
 BLOCK_LIFE = 100
 "How many pull intervals a block is kept for those who pull (Fabric's)."
+
+
+def genuine_block(
+    raw: bytes, config: ChannelConfig, *, unless: Callable[[int], bool]
+) -> GossipEnvelope | None:
+    """What pushes a block that did not come by gossip; None if its number is one of those
+    that need no look. Raises RemoteError if it is not genuine."""
+    number = parse_block(raw).number
+    if unless(number):
+        return None
+    verify_block(raw, number, config)
+    return block_envelope(config.channel, number, raw)
+
+
+def pull_store(name: str, channel: Channel, params: GossipParams) -> BlockPullStore:
+    """Where the newest blocks of a channel are kept for those who pull."""
+    return BlockPullStore(
+        name.encode(),
+        channel,
+        ttl=BLOCK_LIFE * params.pull_interval,
+        window=params.max_block_count_to_store,
+    )
 
 
 @final
@@ -56,12 +79,7 @@ class BlockFlow:
             buffer_size=params.state_block_buffer_size,
             batch_size=params.state_batch_size,
         )
-        self.store = BlockPullStore(
-            config.channel.encode(),
-            self,
-            ttl=BLOCK_LIFE * params.pull_interval,
-            window=params.max_block_count_to_store,
-        )
+        self.store = pull_store(config.channel, self, params)
 
     @property
     def first_missing(self) -> int:
@@ -83,7 +101,7 @@ class BlockFlow:
     def wants(self, number: int) -> bool:
         """Whether a block is near enough to the ledger, and not here."""
         is_near = 0 <= number - self.height < self._window
-        return is_near and number >= self._buffer.next and number not in self._buffer
+        return is_near and not self._is_known(number)
 
     # -- Blocks come
 
@@ -104,27 +122,20 @@ class BlockFlow:
     ) -> tuple[GossipEnvelope | None, list[Effect]]:
         """A block that the orderer gave us, and what to push to others if it is news."""
         try:
-            number = parse_block(raw).number
-            if number < self._buffer.next:
-                return None, []
-            self.verify(number, raw)
+            envelope = genuine_block(raw, self.config, unless=self._is_known)
         except RemoteError as error:
             return None, [self._warning("orderer", f"the orderer's block: {error}")]
-        payload = Payload(seq_num=number, data=raw)
-        pushed = self._buffer.push(payload)
-        if pushed is Pushed.NO_ROOM:
-            text = f"no room for block {number} of the orderer: ask for it again"
-            return None, [self._warning("no_room", text)]
-        if pushed is Pushed.KNOWN:
+        if envelope is None:
             return None, []
-        message = GossipMessage(
-            channel=self.config.channel.encode(),
-            tag=GossipMessage.CHAN_AND_ORG,
-            data_msg=DataMessage(payload=payload),
-        )
-        envelope = wrap_message(message)
+        payload = envelope.message.data_msg.payload
+        if self._buffer.push(payload) is Pushed.NO_ROOM:
+            text = f"no room for block {payload.seq_num} of the orderer: ask for it again"
+            return None, [self._warning("no_room", text)]
         self.store.put(envelope, now)
         return envelope, self._next()
+
+    def _is_known(self, number: int) -> bool:
+        return number < self._buffer.next or number in self._buffer
 
     # -- Blocks go
 

@@ -2,85 +2,53 @@
 
     ChannelState    what its peers say of their ledgers ──► who is in it, and how high
     leadership      who of our organization gets blocks from the orderer
-    BlockFlow       blocks, in order, into the ledger; fed by topic, orderer and the next two
-    PullEngine      newest blocks from peers of our organization
-    StateTransfer   all that is missing, from any peer of the channel
+    ChannelBlocks   blocks, on their way into the ledger and to others
 
 Everything that comes in has been judged by `pubsub.fabric.intake`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from random import Random
 from typing import assert_never, final
 
 from pubsub.errors import ParamError
 from pubsub.fabric import effects as fx
 from pubsub.fabric import election, state_info
-from pubsub.fabric.access import Access, Kind
+from pubsub.fabric.access import Kind
 from pubsub.fabric.actions import Broadcast, Publish, Send, Warn
-from pubsub.fabric.block_flow import BlockFlow
 from pubsub.fabric.blocks import Block
+from pubsub.fabric.channel_blocks import ChannelBlocks
 from pubsub.fabric.config import ChannelConfig
 from pubsub.fabric.effects import Effect
 from pubsub.fabric.election import Election, SetLeadership
-from pubsub.fabric.envelope import GossipEnvelope, wrap_message
-from pubsub.fabric.heartbeat import Sign
-from pubsub.fabric.intake_rules import PROTOCOL_OF
+from pubsub.fabric.envelope import GossipEnvelope
+from pubsub.fabric.home import Home, sent
 from pubsub.fabric.ledger import Ledger
-from pubsub.fabric.membership import Membership
-from pubsub.fabric.moment import Moment
-from pubsub.fabric.params import GossipParams
 from pubsub.fabric.peer_state import Chaincode, PeerState
-from pubsub.fabric.pull import PullEngine
-from pubsub.fabric.pull_requester import Pulled
-from pubsub.fabric.pull_store import PullParams, blocks_of
 from pubsub.fabric.state_info import ChannelState
-from pubsub.fabric.state_responder import Request, StateResponder
-from pubsub.fabric.state_transfer import (
-    Fetched,
-    GaveUp,
-    StateParams,
-    StateTransfer,
-    StragglerWatch,
-    Straggling,
-)
+from pubsub.fabric.state_responder import Request
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, LeadershipMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """What all channels of a peer share."""
-
-    us: bytes
-    org: str
-    params: GossipParams
-    access: Access
-    membership: Membership
-    sign: Sign
-    rng: Random
-    moment: Moment
-    "Set by whoever calls, before each call."
 
 
 @final
 class JoinedChannel:
-    """A channel from the moment we join it; `height` is that of its ledger.
+    """A channel from the moment we join it; `height` is that of its ledger, which is kept here
+    or by the user.
 
     Raises ParamError without a genesis block, or if our organization is not in the channel.
     """
 
-    def __init__(self, home: Home, config: ChannelConfig, *, height: int) -> None:
+    def __init__(
+        self, home: Home, config: ChannelConfig, *, height: int, keeps_ledger: bool = True
+    ) -> None:
         if not config.is_member(home.org):
             raise ParamError(f"{home.org} is not in channel {config.channel!r}")
         params, now, wall_ns = home.params, home.moment.now, home.moment.wall_ns
         self.name = config.channel
         self._home = home
         name = self.name.encode()
-        self._flow = BlockFlow(config, height, params, may_pull=self.may_pull)
+        self._blocks = ChannelBlocks(home, config, height, self, keeps_ledger=keeps_ledger)
         self._state = ChannelState(
             self.name,
             home.us,
@@ -97,51 +65,40 @@ class JoinedChannel:
         self._leadership: Election | SetLeadership = SetLeadership(params, now=now)
         if params.use_leader_election:
             self._leadership = Election(
-                home.us, name, self._neighbours, params, started_ns=wall_ns, now=now
+                home.us, name, self.neighbours, params, started_ns=wall_ns, now=now
             )
-        self._pulling = PullEngine(
-            self._flow.store,
-            blocks_of(name),
-            PullParams.of(params),
-            peers=self._neighbours,
-            rng=home.rng,
-            now=now,
-        )
-        self._transfer = StateTransfer(name, self, StateParams.of(params), rng=home.rng, now=now)
-        self._responder = StateResponder(
-            name,
-            batch_size=params.state_batch_size,
-            queue_size=params.state_channel_size,
-        )
-        self._is_answering = False
-        self._straggling = StragglerWatch(params)
 
     # -- What is asked of it
 
     @property
     def config(self) -> ChannelConfig:
         """The newest in the ledger."""
-        return self._flow.config
+        return self._blocks.config
+
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether its ledger is kept here."""
+        return self._blocks.keeps_ledger
 
     @property
     def height(self) -> int:
         """The ledger's."""
-        return self._flow.height
+        return self._blocks.height
 
     @property
     def next_number(self) -> int:
         """The number of the block that the ledger lacks first."""
-        return self._flow.height
+        return self._blocks.height
 
     @property
     def first_missing(self) -> int:
         """Where to begin to get blocks from the orderer: it is not here, nor on its way."""
-        return self._flow.first_missing
+        return self._blocks.first_missing
 
     @property
     def has_room(self) -> bool:
         """Whether to get further blocks from the orderer now."""
-        return self._flow.has_room
+        return self._blocks.has_room
 
     @property
     def has_left(self) -> bool:
@@ -161,7 +118,7 @@ class JoinedChannel:
 
     def verify(self, number: int, raw: bytes) -> Block:
         """The block, if it is the channel's block `number`. Raises BlockError."""
-        return self._flow.verify(number, raw)
+        return self._blocks.verify(number, raw)
 
     def may_pull(self, peer: bytes) -> bool:
         standing = self._home.membership.standing(peer)
@@ -188,9 +145,9 @@ class JoinedChannel:
 
     def wants_block(self, number: int) -> bool:
         """Whether a block is near enough to the ledger, and not here."""
-        return self._flow.wants(number)
+        return self._blocks.wants(number)
 
-    def _neighbours(self) -> list[bytes]:
+    def neighbours(self) -> list[bytes]:
         """The living peers of our organization in the channel."""
         return [each.member.peer for each in self._state.peers(self._home.org)]
 
@@ -199,7 +156,7 @@ class JoinedChannel:
     def leave(self) -> list[Effect]:
         """Others are told as long as time goes on here; blocks come and go no more."""
         self._state.leave(wall_ns=self._home.moment.wall_ns)
-        self._flow.stop()
+        self._blocks.stop()
         return self._perform(self._leadership.stop())
 
     def set_chaincodes(self, chaincodes: Sequence[Chaincode]) -> None:
@@ -207,7 +164,24 @@ class JoinedChannel:
 
     def answer(self, request: Request, ledger: Ledger) -> Effect:
         """What a peer asked for, read from the ledger."""
-        return _sent(self._responder.answer(request, ledger))
+        return self._blocks.answer(request, ledger)
+
+    def set_height(self, height: int) -> None:
+        """Raises ParamError if it goes down, or if the ledger is kept here."""
+        self._blocks.set_height(height)
+        self._state.update(height=height, wall_ns=self._home.moment.wall_ns)
+
+    def configure(self, config: ChannelConfig) -> list[Effect]:
+        """The user's ledger has this configuration; `config` is another then, if it is newer.
+
+        Raises ParamError if it cannot follow the one before, or if the ledger is kept here.
+        """
+        before = self.config
+        return self._blocks.configure(config) + self._configured(before)
+
+    def gossip(self, raw: bytes) -> list[Effect]:
+        """Raises ParamError if the block is not genuine, or if blocks are not pushed here."""
+        return self._blocks.gossip(raw)
 
     # -- What messages say
 
@@ -226,39 +200,28 @@ class JoinedChannel:
 
     def on_block(self, envelope: GossipEnvelope) -> list[Effect]:
         """A genuine block that was pushed to us."""
-        return self._flow.take(envelope, now=self._home.moment.now)
+        return self._blocks.on_pushed(envelope)
 
     def on_pull(self, peer: bytes, message: GossipMessage) -> list[Effect]:
         """Raises RemoteError as the engine does."""
-        actions = self._pulling.on_message(peer, message, self._home.moment.now)
-        return self._perform(actions)
+        return self._blocks.on_pull(peer, message)
 
     def on_blocks_request(self, peer: bytes, message: GossipMessage) -> list[Effect]:
-        self._responder.on_request(peer, message)
-        return [] if self._is_answering else self._answer_next()
+        return self._blocks.on_request(peer, message)
 
     def on_answered(self) -> list[Effect]:
         """The ledger is free for the request that waits longest."""
-        return self._answer_next()
-
-    def _answer_next(self) -> list[Effect]:
-        request = None if self.has_left else self._responder.take()
-        self._is_answering = request is not None
-        return [fx.Answer(self.name, request)] if request else []
+        return self._blocks.answer_next()
 
     def on_blocks_response(self, peer: bytes, message: GossipMessage) -> list[Effect]:
         """Raises RemoteError if the response is not genuine."""
-        now = self._home.moment.now
-        return self._perform(self._transfer.on_response(peer, message, now))
+        return self._blocks.on_response(peer, message)
 
     # -- What orderer and ledger say
 
     def on_delivered(self, raw: bytes) -> list[Effect]:
         """A block that the orderer gave us: into the ledger, and to our organization."""
-        if self.has_left:
-            return []
-        envelope, done = self._flow.take_delivered(raw, now=self._home.moment.now)
-        return [*(self._published(Kind.BLOCKS, envelope) if envelope else []), *done]
+        return self._blocks.on_delivered(raw)
 
     def on_orderer_lost(self) -> list[Effect]:
         return self._perform(self._leadership.give_way(now=self._home.moment.now))
@@ -266,22 +229,23 @@ class JoinedChannel:
     def on_committed(self, number: int) -> list[Effect]:
         """A block is in the ledger; `config` is another then, if it has brought one."""
         before = self.config
-        done = self._flow.committed(number)
+        done = self._blocks.on_committed(number)
         self._state.update(height=self.height, wall_ns=self._home.moment.wall_ns)
-        if self.config is not before:
-            done += self._perform(self._state.configure(_orgs(self.config), self.config.sequence))
-        return done
+        return done + self._configured(before)
+
+    def _configured(self, before: ChannelConfig) -> list[Effect]:
+        if self.config is before:
+            return []
+        return self._perform(self._state.configure(_orgs(self.config), self.config.sequence))
 
     def on_commit_failed(self, number: int, why: str) -> list[Effect]:
-        return self._flow.failed(number, why)
+        return self._blocks.on_commit_failed(number, why)
 
     # -- Peers and time
 
     def forget(self, peer: bytes) -> None:
         """A peer is connected no more, or dead: what it was asked for, others are asked for."""
-        self._pulling.forget(peer)
-        self._transfer.forget(peer)
-        self._responder.forget(peer)
+        self._blocks.forget(peer)
 
     def drop(self, peer: bytes) -> None:
         """A peer may not be here any more."""
@@ -295,9 +259,7 @@ class JoinedChannel:
         return min(
             self._state.next_deadline,
             self._leadership.next_deadline,
-            self._pulling.next_deadline,
-            self._flow.store.next_deadline,
-            self._transfer.next_deadline if self._home.params.state_enabled else math.inf,
+            self._blocks.next_deadline,
         )
 
     def tick(self) -> list[Effect]:
@@ -305,12 +267,8 @@ class JoinedChannel:
         done = self._perform(self._state.tick(now))
         if self.has_left:
             return done
-        self._flow.store.tick(now)
         done += self._perform(self._leadership.tick(now))
-        done += self._perform(self._pulling.tick(now))
-        if self._home.params.state_enabled:
-            done += self._perform(self._transfer.tick(now))
-        return done
+        return done + self._blocks.tick()
 
     # -- From actions to effects
 
@@ -320,59 +278,25 @@ class JoinedChannel:
     def _done(self, action: Action) -> list[Effect]:
         match action:
             case Send():
-                return [_sent(action)]
+                return [sent(action)]
             case Broadcast(message):
-                return self._published(Kind.LEADER, self._home.sign(message, ""))
+                envelope = self._home.sign(message, "")
+                return self._home.published(Kind.LEADER, self.name, envelope)
             case Publish(envelope):
-                published = self._published(Kind.ORG_STATE, envelope)
-                return published + self._published(Kind.STATE, envelope)
+                published = self._home.published(Kind.ORG_STATE, self.name, envelope)
+                return published + self._home.published(Kind.STATE, self.name, envelope)
             case election.LeaderChanged(leading):
                 return [fx.LeaderChanged(self.name, leading)]
             case state_info.StateChanged(state):
-                return [fx.StateChanged(self.name, state), *self._compare(state)]
-            case Pulled(_, items):
-                return [effect for item in items for effect in self.on_block(item.content)]
-            case Fetched(_, payloads):
-                done = self._flow.take_fetched(payloads)
-                return done + self._perform(self._transfer.tick(self._home.moment.now))
-            case GaveUp(first, last):
-                text = f"{self.name}: no peer sent blocks {first} to {last}"
-                return [Warn("channel.gave_up", text)]
-            case Straggling(height, number):
-                text = f"{self.name}: at block {height}, others at {number}, and nothing fetches"
-                return [Warn("channel.straggling", text)]
+                return [fx.StateChanged(self.name, state), *self._blocks.compare(state.height)]
             case Warn():
                 return [action]
             case _:
                 assert_never(action)
 
-    def _compare(self, state: PeerState) -> list[Effect]:
-        now = self._home.moment.now
-        return self._perform(self._straggling.on_block(state.height - 1, self.height, now))
 
-    def _published(self, kind: Kind, envelope: GossipEnvelope) -> list[Effect]:
-        place = self._home.access.find(kind, self.name)
-        return [fx.Publish(place.topic, envelope.raw)] if place else []
-
-
-Action = (
-    Broadcast
-    | Fetched
-    | GaveUp
-    | Publish
-    | Pulled
-    | Send
-    | Straggling
-    | Warn
-    | election.LeaderChanged
-    | state_info.StateChanged
-)
+Action = Broadcast | Publish | Send | Warn | election.LeaderChanged | state_info.StateChanged
 
 
 def _orgs(config: ChannelConfig) -> list[str]:
     return [each.msp_id for each in config.organizations.values()]
-
-
-def _sent(action: Send) -> fx.SendEnvelope:
-    envelope = wrap_message(action.message)
-    return fx.SendEnvelope(action.peer, PROTOCOL_OF[envelope.content], envelope.raw)

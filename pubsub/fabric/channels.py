@@ -14,8 +14,10 @@ from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric.access import Change
 from pubsub.fabric.actions import Warn
-from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.channel import JoinedChannel
+from pubsub.fabric.config import ChannelConfig
 from pubsub.fabric.effects import Effect
+from pubsub.fabric.home import Home
 from pubsub.fabric.identity_store import IdentityPullStore
 from pubsub.fabric.inbox import Inbox
 from pubsub.fabric.topics import Network
@@ -55,7 +57,9 @@ class Channels:
         held = self._joined.get(name)
         if held is not None and not held.has_left:
             raise ParamError(f"we are in channel {name!r} already")
-        channel = JoinedChannel(self._home, config, height=event.height)
+        channel = JoinedChannel(
+            self._home, config, height=event.height, keeps_ledger=event.keeps_ledger
+        )
         self._joined[name] = channel
         self._trust.set_channel(config)
         self._identities.reconsider()
@@ -69,11 +73,19 @@ class Channels:
         if channel is None:
             raise ParamError(f"we are not in channel {event.channel!r}")
         match event:
-            case ev.LeaveChannel():
-                return self._leave(channel)
-            case ev.SetChaincodes(_, chaincodes):
-                channel.set_chaincodes(chaincodes)
-                return []
+            case (
+                ev.Answered()
+                | ev.BlockDelivered()
+                | ev.CommitFailed()
+                | ev.Committed()
+                | ev.OrdererLost()
+            ):
+                return self._on_ledger(channel, event)
+            case _:
+                return self._on_command(channel, event)
+
+    def _on_ledger(self, channel: JoinedChannel, event: ev.LedgerEvent) -> list[Effect]:
+        match event:
             case ev.Answered():
                 return channel.on_answered()
             case ev.BlockDelivered(_, raw):
@@ -82,10 +94,29 @@ class Channels:
                 return channel.on_orderer_lost()
             case ev.Committed(_, number):
                 before = channel.config
-                done = channel.on_committed(number)
-                return done if channel.config is before else done + self._reconfigured(channel)
+                return self._unless_same(before, channel, channel.on_committed(number))
             case ev.CommitFailed(_, number, why):
                 return channel.on_commit_failed(number, why)
+            case _:
+                assert_never(event)
+
+    def _on_command(self, channel: JoinedChannel, event: ev.ChannelCommand) -> list[Effect]:
+        match event:
+            case ev.LeaveChannel():
+                return self._leave(channel)
+            case ev.SetChaincodes(_, chaincodes):
+                channel.set_chaincodes(chaincodes)
+                return []
+            case ev.GossipBlock(_, raw):
+                return channel.gossip(raw)
+            case ev.Configure() | ev.SetLedgerHeight() if channel.has_left:
+                return []
+            case ev.Configure(_, config):
+                before = channel.config
+                return self._unless_same(before, channel, channel.configure(config))
+            case ev.SetLedgerHeight(_, height):
+                channel.set_height(height)
+                return []
             case _:
                 assert_never(event)
 
@@ -94,6 +125,11 @@ class Channels:
             return []
         done = channel.leave()
         return [*done, *changed(self._home.access.leave(channel.name))]
+
+    def _unless_same(
+        self, before: ChannelConfig, channel: JoinedChannel, done: list[Effect]
+    ) -> list[Effect]:
+        return done if channel.config is before else done + self._reconfigured(channel)
 
     def _reconfigured(self, channel: JoinedChannel) -> list[Effect]:
         """A channel has another configuration: who was there may be so no more."""

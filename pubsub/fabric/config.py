@@ -169,7 +169,14 @@ def updated(current: ChannelConfig, block: Block) -> ChannelConfig | None:
     None if it is not newer: blocks come again, and in any order. Raises ConfigError if it
     cannot follow `current`.
     """
-    new = config_from_block(block)
+    return succeeded(current, config_from_block(block))
+
+
+def succeeded(current: ChannelConfig, new: ChannelConfig) -> ChannelConfig | None:
+    """`new`, if it takes the place of `current`; None if it is not newer.
+
+    Raises ConfigError if it cannot follow it.
+    """
     if new.channel != current.channel:
         raise ConfigError(f"configuration of {new.channel!r}, not of {current.channel!r}")
     if new.sequence <= current.sequence:

@@ -84,6 +84,15 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockReceived:
+    """A genuine block came, of a channel whose ledger the user keeps: once each, in any order."""
+
+    channel: str
+    number: int
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A peer asks for blocks: have `Peer.answer` read the ledger, in a thread if it is slow,
     send what it gives, and say `Answered`. There is one at a time for each channel.
@@ -128,6 +137,7 @@ class Direct:
 Effect: TypeAlias = (
     Answer
     | Blamed
+    | BlockReceived
     | CloseConnection
     | Commit
     | Dial

@@ -97,12 +97,15 @@ class StreamMessage:
 class JoinChannel:
     """Command: be in a channel. Raises ParamError if we are in it already.
 
-    `config` is the newest in its ledger, which has at least the genesis block.
+    `config` is the newest in its ledger, which has at least the genesis block. Where the ledger
+    is not kept here, the user keeps it: it is told of blocks by `BlockReceived` and never asked
+    to `Commit`, and says by `SetLedgerHeight` and `Configure` how far its ledger is.
     """
 
     config: ChannelConfig = field(repr=False)
     genesis_hash: bytes = field(repr=False)
     height: int = 1
+    keeps_ledger: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,36 @@ class SetChaincodes:
 
     channel: str
     chaincodes: tuple[Chaincode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetLedgerHeight:
+    """Command: the ledger that the user keeps has this height. Raises ParamError if that is
+    lower than before, or if the channel's ledger is kept here."""
+
+    channel: str
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Command: this is the configuration in the ledger that the user keeps; one that is not newer
+    is passed over. Raises ParamError if it cannot follow the one before, or if the channel's
+    ledger is kept here."""
+
+    channel: str
+    config: ChannelConfig = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GossipBlock:
+    """Command: push a block to others. It is taken here as well, where it is wanted.
+
+    Raises ParamError if it is not genuine, or if blocks are not pushed in the channel.
+    """
+
+    channel: str
+    raw: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +201,9 @@ class CommitFailed:
 
 OwnEvent: TypeAlias = DialFailed | Dialed | SetMetadata | Started
 PeerEvent: TypeAlias = PeerGone | PeerProven | PeerRenewed | PeerUnreachable
-ChannelEvent: TypeAlias = (
-    Answered
-    | BlockDelivered
-    | CommitFailed
-    | Committed
-    | LeaveChannel
-    | OrdererLost
-    | SetChaincodes
-)
+ChannelCommand: TypeAlias = Configure | GossipBlock | LeaveChannel | SetChaincodes | SetLedgerHeight
+LedgerEvent: TypeAlias = Answered | BlockDelivered | CommitFailed | Committed | OrdererLost
+ChannelEvent: TypeAlias = ChannelCommand | LedgerEvent
 Event: TypeAlias = (
     ChannelEvent
     | JoinChannel

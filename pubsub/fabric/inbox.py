@@ -15,12 +15,13 @@ from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric.access import Kind
 from pubsub.fabric.actions import CloseConnection, Publish, Send, Warn
-from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.channel import JoinedChannel
 from pubsub.fabric.content import PULL, Content
 from pubsub.fabric.disclosure import without_secret
 from pubsub.fabric.effects import Effect
 from pubsub.fabric.entry_points import Dial
 from pubsub.fabric.envelope import GossipEnvelope, wrap_message
+from pubsub.fabric.home import Home
 from pubsub.fabric.intake import Intake
 from pubsub.fabric.intake_rules import PROTOCOL_OF, Judged, Verdict
 from pubsub.fabric.members import Alive

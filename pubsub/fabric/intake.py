@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol, final
+from typing import final
 
 from pubsub.errors import RemoteError
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Access, Kind, Place
+from pubsub.fabric.announcement import Announcement
 from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.blocks import BlockError
 from pubsub.fabric.channel_mac import channel_mac
@@ -31,9 +32,11 @@ from pubsub.fabric.intake_rules import (
     ON_STREAM,
     ON_TOPIC,
     UNTAGGED,
+    Channel,
     Judged,
     Reason,
     Verdict,
+    View,
 )
 from pubsub.fabric.members import MAX_ENVELOPE, Alive, Freshness
 from pubsub.fabric.peer_state import PeerState
@@ -41,47 +44,6 @@ from pubsub.fabric.state_info import MAX_STATE
 from pubsub.fabric.state_info import Verdict as StateVerdict
 from pubsub.fabric.tags import EMPTY, IllegalTagError, check_tag
 from pubsub.fabric.trust import Trust
-from pubsub.pb.fabric.gossip_pb2 import LeadershipMessage
-
-
-class View(Protocol):
-    """What is asked of membership."""
-
-    def freshness(self, alive: Alive) -> Freshness:
-        """How a message stands to the last one of its author."""
-
-
-class Channel(Protocol):
-    """What is asked of a channel that we are in."""
-
-    @property
-    def has_left(self) -> bool:
-        """Whether we have left it."""
-
-    @property
-    def next_number(self) -> int:
-        """The number of the block that its ledger lacks first."""
-
-    def is_org_in_channel(self, org: str | None) -> bool:
-        """Whether peers of `org` are in it."""
-
-    def is_eligible(self, peer: bytes) -> bool:
-        """Whether a peer is known to be in it."""
-
-    def judge(self, state: PeerState) -> StateVerdict:
-        """What is to be thought of a StateInfo."""
-
-    def state_of(self, peer: bytes) -> PeerState | None:
-        """What a peer said last."""
-
-    def is_fresh(self, sender: bytes, message: LeadershipMessage) -> bool:
-        """Whether a leadership message is newer than the last one of its author."""
-
-    def wants_block(self, number: int) -> bool:
-        """Whether a block is in the window, and not here."""
-
-    def verify(self, number: int, raw: bytes) -> object:
-        """Raise BlockError unless `raw` is block `number` of the channel."""
 
 
 class _RefusedError(Exception):
@@ -142,11 +104,7 @@ class Intake:
         return Judged(Verdict.IGNORE if reason in IGNORED else Verdict.REJECT, reason)
 
     def _on_topic(self, peer: bytes, topic: str, raw: bytes, now: float, when: datetime) -> Judged:
-        place = self._access.place(topic)
-        if place is None:
-            raise _RefusedError(Reason.NOT_OURS)
-        if not self._access.may_peer_know(peer, topic):
-            raise _RefusedError(Reason.SENDER)
+        place = self._place(peer, topic)
         content, limit = ON_TOPIC[place.kind]
         envelope = _decoded(raw, limit)
         if envelope.content is not content:
@@ -177,6 +135,28 @@ class Intake:
         if channel:
             self._check_rights(envelope, peer, org, channel)
         return Judged(Verdict.ACCEPT, envelope=envelope, channel=channel)
+
+    def on_announcement(self, peer: bytes, topic: str, announced: Announcement) -> Reason | None:
+        """Why the block that `peer` announced is not to be fetched; None if it is."""
+        try:
+            place = self._place(peer, topic)
+            if place.kind is not Kind.BLOCKS:
+                raise _RefusedError(Reason.CONTENT)
+            if place.channel != announced.channel:
+                raise _RefusedError(Reason.CHANNEL)
+            if not self._channels[place.channel].wants_block(announced.number):
+                raise _RefusedError(Reason.WINDOW)
+        except _RefusedError as refusal:
+            return self._refused(refusal.reason).reason
+        return None
+
+    def _place(self, peer: bytes, topic: str) -> Place:
+        place = self._access.place(topic)
+        if place is None:
+            raise _RefusedError(Reason.NOT_OURS)
+        if not self._access.may_peer_know(peer, topic):
+            raise _RefusedError(Reason.SENDER)
+        return place
 
     # -- Channels
 
@@ -219,6 +199,8 @@ class Intake:
             raise _RefusedError(Reason.LEFT)
         if envelope.content in ASKING and not channel.is_eligible(peer):
             raise _RefusedError(Reason.NOT_ELIGIBLE)
+        if envelope.content is Content.STATE_REQUEST and not channel.keeps_ledger:
+            raise _RefusedError(Reason.NO_LEDGER)
 
     # -- Contents
 

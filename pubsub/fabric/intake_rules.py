@@ -1,16 +1,23 @@
-"""What is allowed where, and why an envelope is refused: the tables of `pubsub.fabric.intake`."""
+"""What is allowed where, and why an envelope is refused: the tables of `pubsub.fabric.intake`.
+
+Below are the questions that it asks of others.
+"""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from pubsub.fabric import state_info
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Kind
 from pubsub.fabric.content import PULL, Content
 from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES, GossipEnvelope
-from pubsub.fabric.members import MAX_ENVELOPE
+from pubsub.fabric.members import MAX_ENVELOPE, Alive, Freshness
+from pubsub.fabric.peer_state import PeerState
 from pubsub.fabric.state_info import MAX_STATE
+from pubsub.pb.fabric.gossip_pb2 import LeadershipMessage
 
 MAX_LEADERSHIP = 4 * 1024
 "Bytes of a leadership message's envelope (ours; Fabric's have 0.4 kB)."
@@ -81,6 +88,7 @@ class Reason(enum.StrEnum):
     TAG = "illegal tag"
     CHANNEL = "another channel"
     NOT_ELIGIBLE = "asked by one that is not known to be in the channel"
+    NO_LEDGER = "asked for blocks of a ledger that is kept elsewhere"
     LEFT = "of a channel that we have left"
     SECRET = "secret outside its organization"
     ENDPOINT = "author that other organizations may not know"
@@ -100,6 +108,7 @@ IGNORED = frozenset(
     (
         Reason.NOT_OURS,
         Reason.NOT_ELIGIBLE,
+        Reason.NO_LEDGER,
         Reason.LEFT,
         Reason.UNKNOWN_AUTHOR,
         Reason.EXPIRED,
@@ -125,3 +134,47 @@ class Judged:
     channel: str = ""
     is_known: bool = False
     "Carry it on, but there is nothing new in it."
+
+
+class View(Protocol):
+    """What is asked of membership."""
+
+    def freshness(self, alive: Alive) -> Freshness:
+        """How a message stands to the last one of its author."""
+
+
+class Channel(Protocol):
+    """What is asked of a channel that we are in."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether we have left it."""
+
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether its ledger is kept here."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the block that its ledger lacks first."""
+
+    def is_org_in_channel(self, org: str | None) -> bool:
+        """Whether peers of `org` are in it."""
+
+    def is_eligible(self, peer: bytes) -> bool:
+        """Whether a peer is known to be in it."""
+
+    def judge(self, state: PeerState) -> state_info.Verdict:
+        """What is to be thought of a StateInfo."""
+
+    def state_of(self, peer: bytes) -> PeerState | None:
+        """What a peer said last."""
+
+    def is_fresh(self, sender: bytes, message: LeadershipMessage) -> bool:
+        """Whether a leadership message is newer than the last one of its author."""
+
+    def wants_block(self, number: int) -> bool:
+        """Whether a block is in the window, and not here."""
+
+    def verify(self, number: int, raw: bytes) -> object:
+        """Raise BlockError unless `raw` is block `number` of the channel."""

@@ -1,6 +1,6 @@
 """Ids of messages on Fabric's topics, where no libp2p peer signs.
 
-    block            SHA-256 over topic, number and header hash
+    block            SHA-256 over topic, number and header hash; so has its announcement
     anything else    SHA-256 over topic and data
 
 The bytes around a block's header differ between orderers, peers and ledgers; two peers that
@@ -13,6 +13,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from pubsub.errors import RemoteError
+from pubsub.fabric.announcement import read_announcement
 from pubsub.fabric.blocks import parse_block
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope
@@ -37,6 +38,9 @@ def block_id(topic: str, number: int, header_hash: bytes) -> bytes:
 
 def _block_id(topic: str, data: bytes) -> bytes:
     """Raises RemoteError if there is no block in it."""
+    announced = read_announcement(data)
+    if announced is not None:
+        return block_id(topic, announced.number, announced.header_hash)
     envelope = decode_envelope(data)
     payload = envelope.message.data_msg.payload
     if envelope.content is not Content.DATA:

@@ -17,19 +17,22 @@ from typing import assert_never, final
 
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
-from pubsub.fabric.access import Access
+from pubsub.fabric.access import Access, Kind
 from pubsub.fabric.actions import CloseConnection, Warn, short
-from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.announcement import Announcement
+from pubsub.fabric.channel import JoinedChannel
 from pubsub.fabric.channels import Channels, changed
 from pubsub.fabric.effects import Effect
 from pubsub.fabric.envelope import GossipEnvelope, sign_message
 from pubsub.fabric.heartbeat import Us
+from pubsub.fabric.home import Home
 from pubsub.fabric.identities import Signer
 from pubsub.fabric.identity_errors import IdentityError
 from pubsub.fabric.identity_mapper import IdentityMapper, KnownIdentity
 from pubsub.fabric.identity_store import IdentityPullStore
 from pubsub.fabric.inbox import Inbox
 from pubsub.fabric.intake import Intake
+from pubsub.fabric.intake_rules import Reason
 from pubsub.fabric.ledger import Ledger
 from pubsub.fabric.members import Change as MemberChange
 from pubsub.fabric.membership import MemberChanged, Membership
@@ -149,6 +152,18 @@ class Peer:
         It may run in another thread than `handle`.
         """
         return self._channels[asked.channel].answer(asked.request, ledger)
+
+    def wants_announced(self, topic: str, peer: bytes, announced: Announcement) -> Reason | None:
+        """Why not to fetch a block that `peer` announced on `topic`; None if it is to be fetched.
+
+        What comes then is judged as any `TopicMessage`.
+        """
+        return self._intake.on_announcement(peer, topic, announced)
+
+    def may_fetch(self, peer: bytes, channel: str) -> bool:
+        """Whether a connected peer may be sent a block of `channel` that we have announced."""
+        place = self._access.find(Kind.BLOCKS, channel)
+        return place is not None and self._access.may_peer_know(peer, place.topic)
 
     @property
     def next_deadline(self) -> float:

@@ -53,6 +53,7 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 # Pure modules that are tested together with another: module -> the test file, from tests/unit/.
 SHARED_TESTS: dict[str, str] = {
+    "fabric.intake_rules": "fabric/test_intake.py",
     "mesh.standing": "mesh/test_balance.py",
     "router.control": "router/test_graft_prune.py",
     "router.peer": "router/test_commands.py",

@@ -7,10 +7,12 @@ from pubsub.fabric import effects as fx
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Access, Kind
 from pubsub.fabric.actions import Warn
-from pubsub.fabric.channel import Home, JoinedChannel
+from pubsub.fabric.channel import JoinedChannel
+from pubsub.fabric.config import config_from_block
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope, sign_message, wrap_message
 from pubsub.fabric.heartbeat import Us
+from pubsub.fabric.home import Home
 from pubsub.fabric.ledger import MemoryLedger
 from pubsub.fabric.members import Alive
 from pubsub.fabric.membership import Membership
@@ -42,7 +44,7 @@ def ours(message, internal_endpoint):
 class Joined:
     """A channel with its peer around it; the clock is set by the test."""
 
-    def __init__(self, params=V14, *, external=True, height=1, know=("ann", "bob")):
+    def __init__(self, params=V14, *, external=True, height=1, know=("ann", "bob"), **more):
         self.moment = Moment(0.0, START_NS)
         self.membership = Membership(
             Us(US, "Org1MSP", "us:1" if external else "", "us:2", b"us"),
@@ -61,9 +63,11 @@ class Joined:
             pushes_blocks=params.block_gossip_enabled,
         )
         access.join(CHANNEL, TOPICS, ["Org1MSP", "Org2MSP"])
-        home = Home(US, "Org1MSP", params, access, self.membership, ours, Random(2), self.moment)
+        self.home = Home(
+            US, "Org1MSP", params, access, self.membership, ours, Random(2), self.moment
+        )
         self.access = access
-        self.channel = JoinedChannel(home, config(), height=height)
+        self.channel = JoinedChannel(self.home, config(), height=height, **more)
         for name in know:
             self.membership.on_alive(Alive.of(signed(alive(name), name)), now=0.0)
 
@@ -116,7 +120,7 @@ def sent(effects):
 
 
 def test_who_is_not_in_a_channel_cannot_join_it():
-    home = Joined().channel._home
+    home = Joined().home
     with pytest.raises(ParamError, match="genesis"):
         JoinedChannel(home, config(), height=0)
     stranger = Home(EVE, "Org3MSP", V14, home.access, home.membership, ours, Random(1), home.moment)
@@ -368,6 +372,35 @@ def test_a_ledger_that_fails_is_told_of():
     (warning,) = here.channel.on_commit_failed(1, "disk full")
     assert warning.key == "channel.commit"
     assert here.channel.wants_block(1)
+
+
+# -- A ledger that the user keeps
+
+
+def test_where_the_user_keeps_the_ledger_nothing_is_fetched_and_its_height_is_told():
+    here = Joined(height=3, keeps_ledger=False)
+    assert not here.channel.keeps_ledger
+    here.hears("bob", height=300)
+    assert names.STATE_TRANSFER not in {protocol for _, protocol, _ in sent(here.at(10.0))}
+    here.channel.set_height(9)
+    told = [each.envelope for each in here.at(14.0) if isinstance(each, fx.Publish)]
+    properties = decode_envelope(told[0]).message.state_info.properties
+    assert (here.channel.height, properties.ledger_height) == (9, 9)
+    with pytest.raises(ParamError, match="down to 8"):
+        here.channel.set_height(8)
+
+
+def test_a_configuration_that_the_user_has_counts_as_one_that_was_committed():
+    here = Joined(keeps_ledger=False)
+    here.hears("ann")
+    here.hears("bob")
+    changed = config_from_block(maker().next_config(profile(orgs=(1,)), when=WHEN))
+    assert here.channel.configure(changed) == []
+    assert here.channel.config is changed
+    assert here.channel.heights() == {ANN: 1}
+    text = "mychannel: configuration 0 comes after 1"
+    assert here.channel.configure(config()) == [Warn("channel.config", text)]
+    assert here.channel.config is changed
 
 
 # -- Changes

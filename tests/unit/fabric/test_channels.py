@@ -5,6 +5,9 @@ from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric import topics as names
 from pubsub.fabric.actions import CloseConnection, Warn
+from pubsub.fabric.announcement import block_envelope
+from pubsub.fabric.config import config_from_block
+from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope
 from pubsub.fabric.intake_rules import Reason, Verdict
 from pubsub.fabric.ledger import MemoryLedger
@@ -25,8 +28,10 @@ from tests.unit.fabric.peering import (
     OURS,
     TOPICS,
     Desk,
+    alive,
     asks_for_blocks,
     of,
+    sent,
     settled,
     state,
 )
@@ -160,3 +165,90 @@ def test_when_our_own_organization_is_removed_we_leave(joined):
     assert Warn("channel.removed", "mychannel: our organization was removed") in done
     assert joined.core.channel(CHANNEL).has_left
     assert joined.core.access.topics == [HOME]
+
+
+# -- A ledger that the user keeps
+
+
+@pytest.fixture
+def gossiping(desk):
+    """In the channel, whose ledger the user keeps."""
+    desk.on(ev.JoinChannel(config(), genesis().hash, 1, keeps_ledger=False))
+    desk.meets(ANN, BOB)
+    desk.hears(HOME, alive(ANN), ANN)
+    desk.hears(TOPICS.alive, alive(BOB), BOB)
+    desk.hears(TOPICS.state, state(BOB, height=9), BOB)
+    return desk
+
+
+def test_blocks_are_passed_on_and_handed_over_but_never_committed(gossiping):
+    making = maker()
+    first, second = (making.next_block([transaction()]).raw for _ in range(2))
+    pushed = block_envelope(CHANNEL, 2, second)
+    assert gossiping.hears(BLOCKS, pushed, ANN) == [
+        fx.Validated(7, Verdict.ACCEPT),
+        fx.BlockReceived(CHANNEL, 2, second),
+    ]
+    again = gossiping.hears(BLOCKS, pushed, ANN)
+    assert again == [fx.Validated(7, Verdict.IGNORE, Reason.WINDOW)]
+    published = fx.Publish(BLOCKS, block_envelope(CHANNEL, 1, first).raw)
+    assert gossiping.on(ev.GossipBlock(CHANNEL, first)) == [published]
+    forged = block_envelope(CHANNEL, 3, second)
+    refused = gossiping.hears(BLOCKS, forged, ANN)
+    assert refused == [fx.Validated(7, Verdict.REJECT, Reason.BLOCK)]
+
+
+def test_nobody_is_asked_for_blocks_and_nobody_is_given_any(gossiping):
+    assert (BOB.pki_id, Content.STATE_REQUEST) not in sent(gossiping.at(10.0))
+    asks = {"start_seq_num": 0, "end_seq_num": 3}
+    message = GossipMessage(tag=Tag.CHAN_OR_ORG, channel=CHANNEL.encode(), state_request=asks)
+    assert gossiping.gets(names.STATE_TRANSFER, message, BOB) == []
+    assert gossiping.core.refusals == {Reason.NO_LEDGER: 1}
+
+
+def test_the_user_says_how_high_its_ledger_is(gossiping):
+    assert gossiping.on(ev.SetLedgerHeight(CHANNEL, 50)) == []
+    assert gossiping.core.channel(CHANNEL).height == 50
+    with pytest.raises(ParamError, match="from 50 down to 49"):
+        gossiping.on(ev.SetLedgerHeight(CHANNEL, 49))
+    with pytest.raises(ParamError, match="kept elsewhere"):
+        gossiping.on(ev.Committed(CHANNEL, 50))
+    assert gossiping.core.channel(CHANNEL).height == 50
+
+
+def test_the_users_configuration_puts_out_an_organization_that_is_removed(gossiping):
+    changed = config_from_block(maker().next_config(profile(orgs=(1,)), when=WHEN))
+    assert gossiping.on(ev.Configure(CHANNEL, changed)) == [
+        fx.Recheck((BOB.pki_id,)),
+        MemberChanged(BOB.pki_id, Change.FORGOTTEN),
+        CloseConnection(BOB.pki_id),
+    ]
+    assert gossiping.view == [ANN.pki_id]
+    text = "mychannel: configuration 1 comes after 1"
+    assert gossiping.on(ev.Configure(CHANNEL, changed)) == [Warn("channel.config", text)]
+
+
+def test_a_ledger_that_is_kept_here_speaks_for_itself(joined):
+    for event in (ev.SetLedgerHeight(CHANNEL, 5), ev.Configure(CHANNEL, config())):
+        with pytest.raises(ParamError, match="kept here"):
+            joined.on(event)
+
+
+def test_what_the_user_says_after_it_has_left_changes_nothing(gossiping):
+    gossiping.on(ev.LeaveChannel(CHANNEL))
+    assert gossiping.on(ev.SetLedgerHeight(CHANNEL, 50)) == []
+    changed = config_from_block(maker().next_config(profile(orgs=(1,)), when=WHEN))
+    assert gossiping.on(ev.Configure(CHANNEL, changed)) == []
+    assert gossiping.core.channel(CHANNEL).height == 1
+    assert gossiping.core.channel(CHANNEL).config == config()
+    with pytest.raises(ParamError, match="not pushed"):
+        gossiping.on(ev.GossipBlock(CHANNEL, maker().next_block([transaction()]).raw))
+
+
+def test_a_block_that_the_user_gossips_is_pushed_and_committed(joined):
+    raw = maker().next_block([transaction()]).raw
+    published = fx.Publish(BLOCKS, block_envelope(CHANNEL, 1, raw).raw)
+    commit = fx.Commit(CHANNEL, 1, raw)
+    assert joined.on(ev.GossipBlock(CHANNEL, raw)) == [published, commit]
+    with pytest.raises(ParamError, match="not genuine"):
+        joined.on(ev.GossipBlock(CHANNEL, b"block"))

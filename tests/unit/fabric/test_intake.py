@@ -68,6 +68,7 @@ class Joined:
 
     def __init__(self):
         self.has_left = False
+        self.keeps_ledger = True
         self.next_number = 1
         self.orgs = ["Org1MSP", "Org2MSP"]
         self.eligible = [ANN.pki_id, BOB.pki_id]

@@ -5,6 +5,7 @@ import pytest
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric.actions import CloseConnection, Warn
+from pubsub.fabric.announcement import Announcement
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope
 from pubsub.fabric.intake_rules import Reason, Verdict
@@ -205,6 +206,43 @@ def test_what_comes_by_a_topic_is_judged_and_taken(joined):
     old = joined.hears(OURS, state(ANN, height=5), ANN)
     assert old == [fx.Validated(7, Verdict.IGNORE, Reason.STALE)]
     assert joined.core.refusals == {Reason.STALE: 1}
+
+
+# -- Announcements
+
+
+def test_an_announced_block_is_fetched_if_it_would_be_taken(joined):
+    def wants(topic=BLOCKS, sender=ANN, channel=CHANNEL, number=1):
+        announced = Announcement(channel, number, bytes(32))
+        return joined.core.wants_announced(topic, sender.pki_id, announced)
+
+    assert [wants(), wants(number=20)] == [None, None]
+    assert wants(topic=TOPICS.blocks("Org2MSP")) is Reason.NOT_OURS
+    assert wants(sender=BOB) is Reason.SENDER
+    assert wants(topic=OURS) is Reason.CONTENT
+    assert wants(channel="hr") is Reason.CHANNEL
+    assert [wants(number=0), wants(number=21)] == [Reason.WINDOW] * 2
+    assert joined.core.refusals == {
+        Reason.NOT_OURS: 1,
+        Reason.SENDER: 1,
+        Reason.CONTENT: 1,
+        Reason.CHANNEL: 1,
+        Reason.WINDOW: 2,
+    }
+    joined.on(ev.LeaveChannel(CHANNEL))
+    assert wants() is Reason.NOT_OURS
+
+
+def test_announced_blocks_are_for_those_who_may_know_where_they_are_announced(joined):
+    peers = [ANN.pki_id, BOB.pki_id, BEN.pki_id]
+    assert [joined.core.may_fetch(peer, CHANNEL) for peer in peers] == [True, False, False]
+    assert not joined.core.may_fetch(ANN.pki_id, "hr")
+    joined.on(ev.PeerGone(ANN.pki_id))
+    assert not joined.core.may_fetch(ANN.pki_id, CHANNEL)
+    joined.meets(ANN)
+    assert joined.core.may_fetch(ANN.pki_id, CHANNEL)
+    joined.on(ev.LeaveChannel(CHANNEL))
+    assert not joined.core.may_fetch(ANN.pki_id, CHANNEL)
 
 
 # -- Time
