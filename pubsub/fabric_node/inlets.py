@@ -24,6 +24,8 @@ from pubsub.pb.fabric.gossip_pb2 import Acknowledgement, GossipMessage
 
 CAPACITY = 100
 "Items that wait in one inlet (Fabric's)."
+MAX_BYTES = 256 << 20
+"What all of them together may hold; one alone may hold more (ours)."
 
 
 @final
@@ -39,7 +41,8 @@ class Gossiped:
     "As it came, with its signature."
 
     sender: bytes
-    "PKI-ID of the peer that passed it on, who need not be its author."
+    "PKI-ID of the peer that passed it on, who need not be its author; empty for a block of a"
+    "channel without a ledger here, which may have been pulled."
 
     def __repr__(self) -> str:
         return f"Gossiped({self.channel!r}, {summary(self.message)}, {short(self.sender)})"
@@ -93,7 +96,12 @@ class Inlet(Reader[T]):
         """Take an item, or lose it for want of room; False if it is not wanted."""
         if self._channel.closed or not self._predicate(item):
             return False
-        self._channel.offer(item)
+        # With very large messages only, and then there are few.
+        held = sum(each.message.ByteSize() for each in self._channel)
+        if held and held + item.message.ByteSize() > MAX_BYTES:
+            self._channel.lose()
+        else:
+            self._channel.offer(item)
         return True
 
     def snapshot(self) -> dict[str, int]:
@@ -173,6 +181,11 @@ class Inlets:
         for inlets in list(self._inlets.values()):
             for inlet in inlets:
                 inlet.close()
+
+    @property
+    def reads_gossip(self) -> bool:
+        """Whether anybody wants `Gossiped` items."""
+        return bool(self._inlets[Gossiped])
 
     def snapshot(self) -> dict[str, list[dict[str, int]]]:
         """What waits for each reader, and what it lost."""

@@ -8,6 +8,7 @@ now and then so that others get their turn.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 import trio
@@ -40,6 +41,14 @@ class Channel(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def __iter__(self) -> Iterator[T]:
+        """What waits, the oldest first."""
+        return iter(self._items)
+
+    def lose(self) -> None:
+        """Count an item that was not even offered."""
+        self.lost += 1
 
     def offer(self, item: T) -> bool:
         """Add an item; False if one was lost for it, or it was lost itself."""

@@ -17,7 +17,7 @@ from pubsub.node.engine import Engine
 from pubsub.node.readers import TOO_SLOW
 from pubsub.node.receipt import Receipt
 from pubsub.node.subscription import EventStream, Relay, Subscription
-from pubsub.node.validation import Validator
+from pubsub.node.validation import SLOW_SECONDS, Validator
 from pubsub.params import Overflow, Params
 from pubsub.router.events import Feedback, Recheck, SetFrameLimit, SetTopic
 from pubsub.router.message import Message
@@ -199,6 +199,7 @@ class Node:
         *,
         concurrency: int | None = None,
         timeout: float | None = None,
+        slow_after: float | None = SLOW_SECONDS,
     ) -> None:
         """Have every message of a topic judged before it is delivered and passed on.
 
@@ -209,11 +210,14 @@ class Node:
         needs time for a certain message returns an async function of nothing, which is
         then awaited within those limits and answers in its place. It is asked
         after those of `open_node(validators=…)`, but plain functions before async ones.
-        None removes it, and leaves those.
+        None removes it, and leaves those. A plain one that takes over `slow_after` seconds
+        is named in the log once; None: never.
         Own publishes are not validated. An exception that it raises ends the node.
         """
         self._engine.check_open()
-        self._engine.validators.set(topic, validator, concurrency=concurrency, timeout=timeout)
+        self._engine.validators.set(
+            topic, validator, concurrency=concurrency, timeout=timeout, slow_after=slow_after
+        )
 
     def set_frame_limit(self, peer: PeerId | str, limit: int | None) -> None:
         """Say that a peer takes no RPC of more than `limit` bytes; None takes that back.

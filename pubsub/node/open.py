@@ -23,6 +23,7 @@ from pubsub.node.arguments import addresses_of
 from pubsub.node.engine import Engine
 from pubsub.node.failures import Failures
 from pubsub.node.node import Node
+from pubsub.node.nursery_errors import only_error
 from pubsub.node.validation import Validator
 from pubsub.params import Params
 from pubsub.router import Router
@@ -135,7 +136,7 @@ async def _running(
                 engine.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        failure = _only(group, failure)
+        failure = only_error(group, failure)
     else:
         return
     # Outside of the handler, which would replace the cause and the context it has.
@@ -170,27 +171,6 @@ def _policy(
     if may_know is not None:
         policy = replace(policy, may_know=may_know)
     return policy if topic_filter is None else replace(policy, topics=topic_filter)
-
-
-def _only(group: BaseExceptionGroup[BaseException], raised: BaseException | None) -> BaseException:
-    """The one exception in the nursery's group, or the group where there are several.
-
-    Callers write `except ParamError`, and need not know that a nursery is here;
-    what they `raised` themselves, perhaps a group, comes out as it is.
-    """
-    error: BaseException = group
-    # By its leaves: trio makes a group anew when it takes a cancellation out of it.
-    if raised is not None and _leaves(raised) == _leaves(group):
-        return raised
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
 
 
 def _discover(node: Node, nursery: trio.Nursery, plan: _Plan) -> None:

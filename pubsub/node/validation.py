@@ -1,8 +1,8 @@
 """Running the application's validators.
 
 A sync validator is called where the message is read, and is meant to be fast:
-messages of one author keep their order, and one that takes over 5 ms is
-reported once. An async validator runs in a task of its own, at most
+messages of one author keep their order, and one that takes over 5 ms, or what
+was set instead, is reported once. An async validator runs in a task of its own, at most
 `concurrency` at a time for each topic, so a slow topic delays no other;
 messages may overtake each other. A sync validator may do the same for single
 messages, by returning an async function without arguments.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -68,6 +69,7 @@ class TopicValidator:
         *validators: Validator,
         concurrency: int,
         timeout: float,
+        slow_after: float | None = SLOW_SECONDS,
         nursery: trio.Nursery,
         finish: Callable[[Message, Validation], None],
     ) -> None:
@@ -86,6 +88,7 @@ class TopicValidator:
         self._nursery = nursery
         self._finish = finish
         self._waiting: deque[tuple[Message, list[Later]]] = deque()
+        self._slow_after = math.inf if slow_after is None else slow_after
         self._reported = False
         self.timeouts = 0
 
@@ -140,7 +143,7 @@ class TopicValidator:
         return Validation.ACCEPT
 
     def _report_if_slow(self, seconds: float) -> None:
-        if seconds > SLOW_SECONDS and not self._reported:
+        if seconds > self._slow_after and not self._reported:
             self._reported = True
             logger.warning(
                 "the validator of %r took %.0f ms and held up everything meanwhile; "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pubsub.errors import ParamError
-from pubsub.node.validation import TopicValidator, Validator
+from pubsub.node.validation import SLOW_SECONDS, TopicValidator, Validator
 from pubsub.router import Router
 from pubsub.router.effects import Validate
 from pubsub.router.events import Event, SetValidation, Validation, ValidationFinished
@@ -54,6 +54,7 @@ class Validators:
         *,
         concurrency: int | None = None,
         timeout: float | None = None,
+        slow_after: float | None = SLOW_SECONDS,
     ) -> None:
         """Give a topic a validator of its own, beside those of the node, or take it away."""
         params = self._router.params_of(topic)
@@ -63,6 +64,7 @@ class Validators:
             *chain,
             concurrency=params.validate_concurrency if concurrency is None else concurrency,
             timeout=params.validate_timeout if timeout is None else timeout,
+            slow_after=slow_after,
             nursery=self._nursery,
             finish=self._finish,
         )

@@ -217,7 +217,7 @@ def test_the_rules_see_the_code() -> None:
         (oversizes, "mesh.rules", "\n" * 401),
         (oversizes, "mesh.rules", "def f():\n" + "    x = 1\n" * 60),
         (missing_tests, "mesh.no_such_module", "def f(): ..."),
-        (missing_tests, "fabric_node.no_such_module", "def f(): ..."),
+        (missing_tests, "discovery.no_such_module", "def f(): ..."),
     ],
 )
 def test_a_rule_finds_what_breaks_it(

@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from pubsub.errors import ParamError
 from pubsub.identity import PrivateKey, peer_id_of
 from pubsub.node import validation as validation_module
-from pubsub.node.validation import TopicValidator, Validator, verdict_of
+from pubsub.node.validation import SLOW_SECONDS, TopicValidator, Validator, verdict_of
 from pubsub.router.events import Validation
 from pubsub.router.message import Message
 
@@ -32,13 +32,19 @@ class Desk:
         self.nursery = nursery
 
     def make(
-        self, validator: Validator, *, concurrency: int = 2, timeout: float = 5.0
+        self,
+        validator: Validator,
+        *,
+        concurrency: int = 2,
+        timeout: float = 5.0,
+        slow_after: float | None = SLOW_SECONDS,
     ) -> TopicValidator:
         return TopicValidator(
             "t",
             validator,
             concurrency=concurrency,
             timeout=timeout,
+            slow_after=slow_after,
             nursery=self.nursery,
             finish=lambda one, verdict: self.verdicts.append((one.id[0], verdict)),
         )
@@ -207,9 +213,11 @@ async def test_a_slow_plain_function_is_reported_once(
     monkeypatch.setattr(validation_module.time, "perf_counter", lambda: now[0])
     with caplog.at_level(logging.WARNING, "pubsub"):
         quick, slow = desk.make(takes(0.004)), desk.make(takes(0.012))
+        known = desk.make(takes(0.012), slow_after=None)
         for number in range(3):
             quick.submit(message(number))
             slow.submit(message(number))
+            known.submit(message(number))
     assert [record.getMessage() for record in caplog.records] == [
         "the validator of 't' took 12 ms and held up everything meanwhile; make it faster, or async"
     ]

@@ -1,0 +1,161 @@
+"""What a joined channel does outside of its core: its ledger, and its blocks from the orderer.
+
+    Commit ──► ledger.append ──► Committed, CommitFailed
+    Answer ──► ledger.block  ──► an envelope to send, Answered
+    leader ──► delivery.blocks(first missing) ──► BlockDelivered, while there is room
+
+Ledgers are called in a worker thread: they may block for as long as a disk takes.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import trio
+
+from pubsub.errors import PubSubError
+from pubsub.fabric import events as ev
+from pubsub.fabric.actions import Warn
+from pubsub.fabric.channel import JoinedChannel
+from pubsub.fabric.effects import Answer, Commit
+from pubsub.fabric.ledger import Ledger
+from pubsub.fabric_node.delivery import Delivery
+from pubsub.fabric_node.owner import Owner
+
+FIRST_PAUSE = 0.5
+LAST_PAUSE = 10.0
+"Seconds between attempts to get blocks from an orderer that gives none."
+
+
+@final
+class ChannelShell:
+    """One channel's ledger and delivery; its core says what there is to do."""
+
+    def __init__(
+        self,
+        name: str,
+        owner: Owner,
+        nursery: trio.Nursery,
+        *,
+        ledger: Ledger | None,
+        delivery: Delivery | None,
+        patience: float,
+    ) -> None:
+        self.name = name
+        self.ledger = ledger
+        self.delivered = 0
+        "Blocks that the orderer gave."
+        self._owner = owner
+        self._nursery = nursery
+        self._delivery = delivery
+        self._patience = patience
+        self._moved = trio.Event()
+        self._leading: trio.CancelScope | None = None
+
+    @property
+    def core(self) -> JoinedChannel:
+        found = self._owner.peer.channel(self.name)
+        assert found is not None
+        return found
+
+    # -- The ledger
+
+    def commit(self, asked: Commit) -> None:
+        if self.ledger is not None:
+            self._nursery.start_soon(self._commit, self.ledger, asked)
+
+    async def _commit(self, ledger: Ledger, asked: Commit) -> None:
+        try:
+            await trio.to_thread.run_sync(ledger.append, asked.number, asked.raw)
+        except PubSubError as error:
+            self._owner.feed(ev.CommitFailed(self.name, asked.number, str(error)))
+        else:
+            self._owner.feed(ev.Committed(self.name, asked.number))
+        self.moved()
+
+    def answer(self, asked: Answer) -> None:
+        if self.ledger is not None:
+            self._nursery.start_soon(self._answer, self.ledger, asked)
+
+    async def _answer(self, ledger: Ledger, asked: Answer) -> None:
+        try:
+            effect = await trio.to_thread.run_sync(self._owner.peer.answer, asked, ledger)
+        except PubSubError as error:
+            text = f"{self.name}: cannot read what a peer asks for: {error}"
+            self._owner.warn(Warn("ledger.read", text))
+        else:
+            self._owner.perform(effect)
+        self._owner.feed(ev.Answered(self.name))
+
+    # -- Heights
+
+    def moved(self) -> None:
+        """The ledger is longer, or there is room for blocks."""
+        self._moved.set()
+        self._moved = trio.Event()
+
+    async def wait_for_height(self, height: int) -> int:
+        """Wait until the ledger has that many blocks; how many it has then."""
+        await trio.lowlevel.checkpoint()
+        while self.core.height < height:
+            await self._moved.wait()
+        return self.core.height
+
+    # -- The orderer
+
+    def lead(self, leading: bool) -> None:
+        """Get blocks from the orderer from now on, or no longer."""
+        if self._leading is not None:
+            self._leading.cancel()
+            self._leading = None
+        if leading and self._delivery is not None:
+            scope = self._leading = trio.CancelScope()
+            self._nursery.start_soon(self._follow, self._delivery, scope)
+        elif leading:
+            text = f"{self.name}: we lead, but were given no delivery to get blocks from"
+            self._owner.warn(Warn("delivery.none", text))
+
+    def close(self) -> None:
+        self.lead(False)
+
+    async def _follow(self, delivery: Delivery, scope: trio.CancelScope) -> None:
+        pause, failing_since = FIRST_PAUSE, trio.current_time()
+        with scope:
+            while True:
+                before = self.delivered
+                try:
+                    why = await self._deliver(delivery)
+                except PubSubError as error:
+                    why = str(error)
+                if self.delivered > before:
+                    pause, failing_since = FIRST_PAUSE, trio.current_time()
+                self._owner.warn(Warn("delivery.failed", f"{self.name}: the orderer: {why}"))
+                if trio.current_time() - failing_since > self._patience:
+                    failing_since = trio.current_time()
+                    self._owner.feed(ev.OrdererLost(self.name))
+                await trio.sleep(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+
+    async def _deliver(self, delivery: Delivery) -> str:
+        """Feed blocks until the source ends or gives what is not taken; which of the two."""
+        while True:
+            start = self.core.first_missing
+            async for raw in delivery.blocks(start):
+                await self._wait_for_room()
+                if not self._take(raw):
+                    break
+            else:
+                return "it ended"
+            if self.core.first_missing == start:
+                return f"what it gave as block {start} was not taken"
+            # Others were quicker: ask for what is missing now.
+
+    def _take(self, raw: bytes) -> bool:
+        before = self.core.first_missing
+        self._owner.feed(ev.BlockDelivered(self.name, raw))
+        self.delivered += 1
+        return self.core.first_missing == before + 1
+
+    async def _wait_for_room(self) -> None:
+        while not self.core.has_room:
+            await self._moved.wait()

@@ -1,0 +1,205 @@
+"""The one caller of a Fabric peer's core, and the one performer of what it asks for.
+
+topics, streams, proofs, ledgers, timer ──► feed ──► Peer.handle ──► effects, done at once
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, final
+
+import trio
+
+from pubsub.errors import ClosedError
+from pubsub.fabric import effects as fx
+from pubsub.fabric import events as ev
+from pubsub.fabric.actions import CloseConnection, Warn
+from pubsub.fabric.content import Content
+from pubsub.fabric.envelope import decode_envelope
+from pubsub.fabric.identities import Signer
+from pubsub.fabric.ledger import Ledger
+from pubsub.fabric.membership import MemberChanged
+from pubsub.fabric.params import GossipParams
+from pubsub.fabric.peer import Peer
+from pubsub.fabric_node.acks import Acks
+from pubsub.fabric_node.channel_shell import ChannelShell
+from pubsub.fabric_node.delivery import Delivery
+from pubsub.fabric_node.directory import Directory
+from pubsub.fabric_node.envelope_stream import Budget
+from pubsub.fabric_node.inlets import Inlets, Received
+from pubsub.fabric_node.links import Links
+from pubsub.fabric_node.log import WarningLog
+from pubsub.fabric_node.news import BlockCommitted, News
+from pubsub.fabric_node.streams import Streams
+from pubsub.fabric_node.topics import Topics
+from pubsub.node.node import Node
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
+
+MAX_UNFINISHED = 256 << 20
+"Bytes of all envelopes that are being received over streams."
+
+
+@final
+class Engine:
+    """A peer's core among streams, topics and ledgers."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        signer: Signer,
+        params: GossipParams,
+        node: Node,
+        directory: Directory,
+        nursery: trio.Nursery,
+        *,
+        announce_above: int,
+    ) -> None:
+        self.peer = peer
+        self.node = node
+        self.directory = directory
+        self.params = params
+        self.closed = False
+        self.counters: Counter[str] = Counter()
+        "Warnings by their keys, those that were not logged included."
+        self.channels: dict[str, ChannelShell] = {}
+        self.ledgers: dict[str, Ledger | None] = {}
+        self.inlets = Inlets()
+        self.news = News()
+        self.acks = Acks()
+        self._nursery = nursery
+        self._log = WarningLog()
+        self._timer: trio.CancelScope | None = None
+        self._timer_at = -math.inf
+        budget = Budget(MAX_UNFINISHED)
+        self.links = Links(self, self.acks, signer, params, nursery)
+        self.topics = Topics(self, self.inlets, self.ledgers, above=announce_above, budget=budget)
+        Streams(
+            node.host,
+            directory,
+            self._on_envelope,
+            self.links.refuse,
+            budget,
+            patience=params.conn_timeout,
+        )
+        self._perform = self._performers()
+
+    def _performers(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            fx.Validated: self.topics.validated,
+            fx.Publish: self.topics.publish,
+            fx.JoinTopic: self.topics.join,
+            fx.LeaveTopic: self.topics.leave,
+            fx.Recheck: lambda effect: self.node.recheck(),
+            fx.SendEnvelope: self.links.send,
+            fx.Dial: self.links.dial,
+            fx.Blamed: self.links.blame,
+            CloseConnection: self.links.close,
+            fx.Commit: lambda effect: self.channels[effect.channel].commit(effect),
+            fx.Answer: lambda effect: self.channels[effect.channel].answer(effect),
+            fx.BlockReceived: self.topics.receive,
+            fx.LeaderChanged: self._on_leader,
+            fx.StateChanged: self.news.tell,
+            fx.Direct: self._on_direct,
+            MemberChanged: self.news.tell,
+            Warn: self.warn,
+        }
+
+    # -- In and out
+
+    def feed(self, event: ev.Event) -> list[fx.Effect]:
+        """Give the core an event, do what it asks for, and return that."""
+        if self.closed:
+            return []
+        effects = self.peer.handle(event, now=trio.current_time(), wall_ns=time.time_ns())
+        for effect in effects:
+            self.perform(effect)
+        if isinstance(event, ev.Committed):
+            self.news.tell(BlockCommitted(event.channel, event.number))
+        if self._timer is not None and self.peer.next_deadline < self._timer_at:
+            self._timer.cancel()
+        return effects
+
+    def perform(self, effect: fx.Effect) -> None:
+        self._perform[type(effect)](effect)
+
+    async def beat(self) -> None:
+        """Fire the core's timer for as long as the service lives."""
+        while True:
+            self._timer_at = self.peer.next_deadline
+            with trio.CancelScope() as self._timer:
+                await trio.sleep_until(self._timer_at)
+            self._timer = None
+            if trio.current_time() >= self.peer.next_deadline:
+                self.feed(ev.TimerFired())
+
+    def warn(self, warning: Warn) -> None:
+        self.counters[warning.key] += 1
+        self._log.warn(warning)
+
+    def check_open(self) -> None:
+        """Raise ClosedError if the service has stopped."""
+        if self.closed:
+            raise ClosedError("this service has stopped")
+
+    def close(self) -> None:
+        """Nothing more is taken in, and all readers are told."""
+        if self.closed:
+            return
+        self.closed = True
+        for shell in self.channels.values():
+            shell.close()
+        self.inlets.close()
+        self.news.close()
+        self.acks.close()
+        self._log.flush()
+
+    # -- Channels
+
+    def open_channel(self, name: str, ledger: Ledger | None, delivery: Delivery | None) -> None:
+        """Have a ledger and a delivery for a channel that the core is about to join."""
+        self.ledgers[name] = ledger
+        self.channels[name] = ChannelShell(
+            name,
+            self,
+            self._nursery,
+            ledger=ledger,
+            delivery=delivery,
+            patience=self.params.reconnect_total_time_threshold,
+        )
+
+    def close_channel(self, name: str) -> None:
+        self.channels.pop(name).close()
+        self.ledgers.pop(name)
+
+    def _on_leader(self, effect: fx.LeaderChanged) -> None:
+        shell = self.channels.get(effect.channel)
+        if shell is not None:
+            shell.lead(effect.leading)
+        self.news.tell(effect)
+
+    # -- What peers send to us alone
+
+    def _on_envelope(self, pki_id: bytes, protocol: str, raw: bytes) -> None:
+        self.feed(ev.StreamMessage(pki_id, protocol, raw))
+
+    def _on_direct(self, effect: fx.Direct) -> None:
+        envelope = decode_envelope(effect.envelope)
+        message = envelope.message
+        if envelope.content is Content.ACK:
+            self.acks.take(effect.peer, message.nonce, message.ack.error)
+            return
+        org = self.peer.access.org_of(effect.peer) or ""
+
+        async def send(answer: GossipMessage) -> None:
+            await trio.lowlevel.checkpoint()
+            self.send(effect.peer, answer)
+
+        self.inlets.offer(Received(effect.peer, org, message, send))
+
+    def send(self, peer: bytes, message: GossipMessage) -> None:
+        """Queue a message of the user for one peer. Raises ParamError if it may not be sent."""
+        self.check_open()
+        self.links.send_message(peer, message)

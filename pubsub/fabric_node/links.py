@@ -1,0 +1,151 @@
+"""Connections to peers that have proved who they are: made, judged, used and ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from pubsub.errors import ParamError, PubSubError
+from pubsub.fabric import effects as fx
+from pubsub.fabric import events as ev
+from pubsub.fabric.actions import CloseConnection, Warn, short
+from pubsub.fabric.envelope import wrap_message
+from pubsub.fabric.identities import Signer
+from pubsub.fabric.params import GossipParams
+from pubsub.fabric.proof import Proven, make_proof
+from pubsub.fabric.topics import DIRECT
+from pubsub.fabric_node.acks import Acks
+from pubsub.fabric_node.contacts import Contacts
+from pubsub.fabric_node.lanes import FULL, Lanes
+from pubsub.fabric_node.owner import Owner
+from pubsub.fabric_node.proofs import Proofs
+from pubsub.identity import PeerId
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
+
+if TYPE_CHECKING:
+    import trio
+
+DISLIKED = -1.0
+"What one fault adds to a peer's score, before the weight of the application's opinion."
+
+
+@final
+class Links:
+    """Whom we are connected to, and how envelopes reach them."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        acks: Acks,
+        signer: Signer,
+        params: GossipParams,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._acks = acks
+        self._owner = owner
+        self._signer = signer
+        self._nursery = nursery
+        self._host = host = owner.node.host
+        self._dial_timeout = params.dial_timeout
+        self._contacts = Contacts(
+            host,
+            owner.directory,
+            dial_timeout=params.dial_timeout,
+            proof_timeout=params.conn_timeout,
+        )
+        self.lanes = Lanes(
+            host,
+            nursery,
+            self._reach,
+            capacity=params.send_buff_size,
+            on_unreachable=self._on_unreachable,
+        )
+        Proofs(host, owner.directory, self, nursery, timeout=params.conn_timeout)
+
+    # -- Proofs (pubsub.fabric_node.proofs.Judge)
+
+    def own_proof(self) -> bytes:
+        return make_proof(self._signer, self._host.peer_id)
+
+    def check_proof(self, raw: bytes, peer: PeerId) -> Proven:
+        return self._owner.peer.check_proof(raw, peer)
+
+    def admit(self, peer: PeerId, proven: Proven) -> bool:
+        owner = self._owner
+        if owner.closed or not self._host.is_connected(peer):
+            return False
+        before = owner.directory.enter(peer, proven)
+        if before is None:
+            owner.feed(ev.PeerProven(proven.pki_id, proven.identity))
+        else:
+            owner.feed(ev.PeerRenewed(before, proven.pki_id, proven.identity))
+        return owner.peer.access.org_of(proven.pki_id) is not None
+
+    def refuse(self, peer: PeerId, why: str) -> None:
+        if not self._owner.closed:
+            self._owner.warn(Warn("peer.refused", f"{peer} is disconnected: {why}"))
+            self._nursery.start_soon(self._host.disconnect, peer)
+
+    def gone(self, peer: PeerId) -> None:
+        pki_id = self._owner.directory.leave(peer)
+        if pki_id is not None:
+            self._acks.gone(pki_id)
+            self._owner.feed(ev.PeerGone(pki_id))
+
+    # -- What the core asks for
+
+    def dial(self, asked: fx.Dial) -> None:
+        self._nursery.start_soon(self._dial, asked)
+
+    async def _dial(self, asked: fx.Dial) -> None:
+        try:
+            proven = await self._contacts.dial(asked.endpoint)
+        except PubSubError as error:
+            if isinstance(error, ParamError):
+                self._owner.warn(Warn("peer.endpoint", str(error)))
+            if asked.peer is None:
+                self._owner.feed(ev.DialFailed(asked.endpoint, str(error)))
+            return
+        if asked.peer is None:
+            self._owner.feed(ev.Dialed(asked.endpoint, proven.pki_id))
+        elif asked.peer == proven.pki_id:
+            # It may have been connected all the time, though it was silent.
+            self._owner.feed(ev.PeerProven(proven.pki_id, proven.identity))
+
+    def send(self, effect: fx.SendEnvelope) -> None:
+        self._send(effect.peer, effect.protocol, effect.envelope)
+
+    def send_message(self, peer: bytes, message: GossipMessage) -> None:
+        """Send a message of the user. Raises ParamError if no peer would take it."""
+        if not self._send(peer, DIRECT, wrap_message(message).raw):
+            self._acks.gone(peer, FULL)
+
+    def _send(self, peer: bytes, protocol: str, envelope: bytes) -> bool:
+        if self.lanes.send(peer, protocol, envelope):
+            return True
+        text = f"{short(peer)} takes envelopes too slowly: some are dropped"
+        self._owner.warn(Warn("peer.slow", text))
+        return False
+
+    def close(self, effect: CloseConnection) -> None:
+        for peer in self._owner.directory.peers(effect.peer):
+            self._nursery.start_soon(self._host.disconnect, peer)
+
+    def blame(self, effect: fx.Blamed) -> None:
+        """Think less of a peer; who goes on so is heard by the router no more."""
+        text = f"{short(effect.peer)} sent what it should not: {effect.why}"
+        self._owner.warn(Warn("peer.blamed", text))
+        for peer in self._owner.directory.peers(effect.peer):
+            self._owner.node.feedback(peer, DISLIKED)
+
+    # -- Reaching peers
+
+    async def _reach(self, pki_id: bytes) -> PeerId | None:
+        member = self._owner.peer.membership.lookup(pki_id)
+        endpoints = [member.internal_endpoint, member.endpoint] if member else []
+        await self._contacts.reach(pki_id, [each for each in endpoints if each])
+        return self._owner.directory.peer(pki_id)
+
+    def _on_unreachable(self, pki_id: bytes, why: str) -> None:
+        self._owner.warn(Warn("peer.unreachable", f"{short(pki_id)}: {why}"))
+        self._acks.gone(pki_id, why)
+        self._owner.feed(ev.PeerUnreachable(pki_id))
