@@ -9,6 +9,7 @@ that says two things that cannot both be is an error which names the keys.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -36,6 +37,9 @@ def seconds(text: object) -> float:
         if terms and "".join(number + unit for number, unit in terms) == text:
             return float(sum(float(number) * _UNITS[unit] for number, unit in terms))
     raise ParamError(f"a time is written as `4s` or `1500ms`, not {text!r}")
+
+
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
 def _key(path: str, default: Any, doc: str, *, root: tuple[str, ...] = ROOT) -> Any:
@@ -136,6 +140,8 @@ class GossipParams:
     )
 
     def __post_init__(self) -> None:
+        for spec in fields(self):
+            self._check_kind(spec.name, ".".join(spec.metadata["path"]), spec.default)
         if self.use_leader_election and self.org_leader:
             raise ParamError(
                 "peer.gossip.useLeaderElection and peer.gossip.orgLeader are both true: "
@@ -151,14 +157,25 @@ class GossipParams:
                 f"{self.state_block_buffer_size} < {self.state_batch_size}"
             )
 
+    def _check_kind(self, name: str, key: str, default: object) -> None:
+        value = getattr(self, name)
+        kinds = (int, float) if isinstance(default, float) else (type(default),)
+        is_right = isinstance(value, kinds) and isinstance(value, bool) == isinstance(default, bool)
+        if isinstance(default, tuple):
+            is_right = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+        if not is_right:
+            expected = "a tuple of texts" if isinstance(default, tuple) else _KINDS[type(default)]
+            raise ParamError(f"{key} must be {expected}, not {value!r:.100}")
+
     def _check_number(self, name: str, key: str) -> None:
         value = getattr(self, name)
         if isinstance(value, bool | str | tuple):
             return
         # With 0 retries the first attempt is the only one; all else needs something.
         least_is_zero = name == "state_max_retries"
-        if value < 0 or (value == 0 and not least_is_zero):
-            raise ParamError(f"{key} must be above 0, not {value:g}")
+        is_enough = value > 0 or (value == 0 and least_is_zero)
+        if not is_enough or math.isinf(value):
+            raise ParamError(f"{key} must be above 0 and finite, not {value:g}")
 
     def _check_order(self, larger: str, *smaller: str) -> None:
         total = sum(getattr(self, name) for name in smaller)

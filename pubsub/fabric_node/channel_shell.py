@@ -111,7 +111,7 @@ class ChannelShell:
         if leading and self._delivery is not None:
             scope = self._leading = trio.CancelScope()
             self._nursery.start_soon(self._follow, self._delivery, scope)
-        elif leading:
+        elif leading and self.ledger is not None:
             text = f"{self.name}: we lead, but were given no delivery to get blocks from"
             self._owner.warn(Warn("delivery.none", text))
 

@@ -20,14 +20,7 @@ class BlockCommitted:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelLeft:
-    """We are in a channel no more: we left, or our organization was removed."""
-
-    channel: str
-
-
-Event: TypeAlias = BlockCommitted | ChannelLeft | LeaderChanged | MemberChanged | StateChanged
+Event: TypeAlias = BlockCommitted | LeaderChanged | MemberChanged | StateChanged
 
 
 @final

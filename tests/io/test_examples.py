@@ -108,6 +108,23 @@ def test_direct_peers_get_large_films_without_a_mesh() -> None:
 
 
 @pytest.mark.slow
+def test_two_fabric_peers_gossip_a_block() -> None:
+    result = subprocess.run(
+        [sys.executable, "examples/fabric_gossip.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=18,
+    )
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        "both peers are in the channel, each with the genesis block",
+        "accepted block 1",
+        "the other peer's ledger has it",
+    ]
+
+
+@pytest.mark.slow
 def test_two_runs_of_the_smallest_program_hear_each_other() -> None:
     command = on_loopback((ROOT / "examples" / "publish_subscribe.py").read_text())
     with running(command, 2) as runs:

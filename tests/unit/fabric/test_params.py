@@ -140,3 +140,30 @@ def test_every_key_is_documented_once() -> None:
     keys = [key for key, _, doc in documented() if doc]
     assert len(keys) == len(set(keys)) == len(fields(GossipParams))
     assert key_of("state_batch_size") == "peer.gossip.state.batchSize"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("bootstrap", ["peer0:7051"], "peer.gossip.bootstrap must be a tuple of texts"),
+        ("bootstrap", (7051,), "peer.gossip.bootstrap must be a tuple of texts"),
+        ("endpoint", None, "peer.gossip.endpoint must be a text, not None"),
+        ("pull_interval", "4s", "peer.gossip.pullInterval must be a number, not '4s'"),
+        (
+            "pull_interval",
+            float("nan"),
+            "peer.gossip.pullInterval must be above 0 and finite, not nan",
+        ),
+        (
+            "pull_interval",
+            float("inf"),
+            "peer.gossip.pullInterval must be above 0 and finite, not inf",
+        ),
+        ("pull_peer_num", 3.0, "peer.gossip.pullPeerNum must be a whole number"),
+        ("pull_peer_num", True, "peer.gossip.pullPeerNum must be a whole number"),
+        ("state_enabled", 1, "peer.gossip.state.enabled must be True or False"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_by_its_key(field: str, value: object, text: str):
+    with pytest.raises(ParamError, match=text):
+        V14.replaced(**{field: value})
