@@ -3,12 +3,14 @@
     pushed, pulled ──► window ─► buffer ─┐
     orderer, fetched ──────────► buffer ─┴─ in order ─► Commit ─► `committed`
 
-One block is committed at a time, so that each is taken under the configuration before it.
-Pushed and pulled blocks, and those of the orderer, are kept for those who pull.
+One block is committed at a time, so that each is taken under the configuration before it. One
+that could not be committed is tried again after a pause, each time a longer one. Pushed and
+pulled blocks, and those of the orderer, are kept for those who pull.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import final
 
@@ -27,6 +29,8 @@ from pubsub.pb.fabric.gossip_pb2 import Payload
 
 BLOCK_LIFE = 100
 "How many pull intervals a block is kept for those who pull (Fabric's)."
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"Seconds until a block is committed again that could not be (ours; Fabric's peers end)."
 
 
 def genuine_block(
@@ -73,6 +77,8 @@ class BlockFlow:
         self._may_pull = may_pull
         self._window = params.state_block_buffer_size
         self._committing: Payload | None = None
+        self._pause = FIRST_PAUSE
+        self._retry_due = math.inf
         self._stopped = False
         self._buffer = PayloadBuffer(
             height,
@@ -80,6 +86,15 @@ class BlockFlow:
             batch_size=params.state_batch_size,
         )
         self.store = pull_store(config.channel, self, params)
+
+    @property
+    def next_deadline(self) -> float:
+        return min(self._retry_due, self.store.next_deadline)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a block is on its way into the ledger."""
+        return self._committing is not None
 
     @property
     def first_missing(self) -> int:
@@ -141,25 +156,47 @@ class BlockFlow:
 
     def committed(self, number: int) -> list[Effect]:
         """A block is in the ledger. Raises ParamError if it is not the one to be committed."""
+        payload = self._returned(number)
+        self.height = number + 1
+        self._pause = FIRST_PAUSE
+        self._refill()
+        return [*self._configure(payload.data), *self._next()]
+
+    def failed(self, number: int, why: str, *, now: float) -> list[Effect]:
+        """A block could not be committed, and is tried again later. Raises as `committed`."""
+        self._buffer.put_back(self._returned(number))
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self._retry_due = now + pause
+        text = f"block {number} was not committed, the next attempt is in {pause:g} s: {why}"
+        return [self._warning("commit", text)]
+
+    def tick(self, now: float) -> list[Effect]:
+        self.store.tick(now)
+        if now < self._retry_due:
+            return []
+        self._retry_due = math.inf
+        return self._next()
+
+    def _returned(self, number: int) -> Payload:
         payload = self._committing
         if payload is None or payload.seq_num != number:
             raise ParamError(f"{self.config.channel}: block {number} was not to be committed")
         self._committing = None
-        self.height = number + 1
-        return [*self._configure(payload.data), *self._next()]
+        return payload
 
-    def failed(self, number: int, why: str) -> list[Effect]:
-        """A block could not be committed: it is wanted again, and those that waited behind it."""
-        self._committing = None
-        self._buffer.reset(self.height)
-        return [self._warning("commit", f"block {number} was not committed: {why}")]
+    def _refill(self) -> None:
+        """What is kept for those who pull was perhaps too far ahead when it came."""
+        for number in self.store.numbers():
+            envelope = self.store.get(number) if self.wants(number) else None
+            if envelope is not None:
+                self._buffer.push_gossip(envelope.message.data_msg.payload, self.height)
 
     def stop(self) -> None:
         """Nothing further is committed, beside what is on its way."""
         self._stopped = True
 
     def _next(self) -> list[Effect]:
-        if self._committing is not None or self._stopped:
+        if self._committing is not None or self._stopped or self._retry_due < math.inf:
             return []
         self._committing = payload = self._buffer.pop()
         if payload is None:

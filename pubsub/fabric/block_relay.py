@@ -51,6 +51,10 @@ class BlockRelay:
         self.store = pull_store(config.channel, self, params)
 
     @property
+    def next_deadline(self) -> float:
+        return self.store.next_deadline
+
+    @property
     def first_missing(self) -> int:
         """The number of the first block that is not in the ledger, and did not come."""
         number = self.height
@@ -104,6 +108,10 @@ class BlockRelay:
         if len(self._ahead) > MAX_AHEAD:
             self._ahead.remove(min(self._ahead))
         return True
+
+    def tick(self, now: float) -> list[Effect]:
+        self.store.tick(now)
+        return []
 
     def _is_known(self, number: int) -> bool:
         return number < self.height or number in self._ahead

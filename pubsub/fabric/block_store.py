@@ -87,6 +87,10 @@ class BlockPullStore:
         """What is held, lowest first."""
         return sorted(_number(each) for each in self._store)
 
+    def get(self, number: int) -> GossipEnvelope | None:
+        """A block that is held."""
+        return self._store.get(number)
+
     def digests(self, peer: bytes) -> list[bytes]:
         if not self._channel.may_pull(peer):
             return []

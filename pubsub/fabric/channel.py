@@ -147,6 +147,10 @@ class JoinedChannel:
         """Whether a block is near enough to the ledger, and not here."""
         return self._blocks.wants(number)
 
+    def pass_over(self, number: int) -> None:
+        """A block that was not wanted will not be pushed again."""
+        self._blocks.pass_over(number)
+
     def neighbours(self) -> list[bytes]:
         """The living peers of our organization in the channel."""
         return [each.member.peer for each in self._state.peers(self._home.org)]

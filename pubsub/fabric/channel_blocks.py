@@ -89,6 +89,8 @@ class ChannelBlocks:
         self._is_answering = False
         self._stopped = False
         self._straggling = StragglerWatch(params)
+        self._passed_over = -1
+        "The highest block that was pushed to us too early."
 
     # -- What is asked of it
 
@@ -122,6 +124,10 @@ class ChannelBlocks:
     def wants(self, number: int) -> bool:
         """Whether a block is near enough to the ledger, and not here."""
         return self._flow.wants(number)
+
+    def pass_over(self, number: int) -> None:
+        """A block that was not wanted will not be pushed again, whoever sends it."""
+        self._passed_over = max(self._passed_over, number)
 
     # -- Blocks come and go
 
@@ -162,10 +168,20 @@ class ChannelBlocks:
     # -- What the ledger, or the user who keeps it, says
 
     def on_committed(self, number: int) -> list[Effect]:
-        return self._kept_here().committed(number)
+        done = self._kept_here().committed(number)
+        self._catch_up()
+        return done
+
+    def _catch_up(self) -> None:
+        """Where the ledger was slower than blocks came, fetch at once those passed over."""
+        flow = self._kept_here()
+        if flow.is_committing or self._passed_over < flow.first_missing:
+            return
+        if max(self.heights().values(), default=0) > flow.first_missing:
+            self._transfer.hurry(self._home.moment.now)
 
     def on_commit_failed(self, number: int, why: str) -> list[Effect]:
-        return self._kept_here().failed(number, why)
+        return self._kept_here().failed(number, why, now=self._home.moment.now)
 
     def set_height(self, height: int) -> None:
         self._kept_elsewhere().set_height(height)
@@ -207,6 +223,7 @@ class ChannelBlocks:
         """A peer's ledger has this height."""
         if not self.keeps_ledger:
             return []
+        self._catch_up()
         now = self._home.moment.now
         return self._perform(self._straggling.on_block(height - 1, self.height, now))
 
@@ -230,7 +247,7 @@ class ChannelBlocks:
             return math.inf
         return min(
             self._pulling.next_deadline,
-            self._flow.store.next_deadline,
+            self._flow.next_deadline,
             self._transfer.next_deadline if self._fetches else math.inf,
         )
 
@@ -238,8 +255,8 @@ class ChannelBlocks:
         now = self._home.moment.now
         if self._stopped:
             return []
-        self._flow.store.tick(now)
-        done = self._perform(self._pulling.tick(now))
+        done = self._flow.tick(now)
+        done += self._perform(self._pulling.tick(now))
         if self._fetches:
             done += self._perform(self._transfer.tick(now))
         return done

@@ -144,7 +144,9 @@ class Intake:
                 raise _RefusedError(Reason.CONTENT)
             if place.channel != announced.channel:
                 raise _RefusedError(Reason.CHANNEL)
-            if not self._channels[place.channel].wants_block(announced.number):
+            channel = self._channels[place.channel]
+            if not channel.wants_block(announced.number):
+                channel.pass_over(announced.number)
                 raise _RefusedError(Reason.WINDOW)
         except _RefusedError as refusal:
             return self._refused(refusal.reason).reason
@@ -264,6 +266,7 @@ class Intake:
     def _block(self, envelope: GossipEnvelope, name: str) -> Judged:
         channel, payload = self._channels[name], envelope.message.data_msg.payload
         if not channel.wants_block(payload.seq_num):
+            channel.pass_over(payload.seq_num)
             raise _RefusedError(Reason.WINDOW)
         try:
             channel.verify(payload.seq_num, payload.data)

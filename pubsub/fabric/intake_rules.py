@@ -176,5 +176,8 @@ class Channel(Protocol):
     def wants_block(self, number: int) -> bool:
         """Whether a block is in the window, and not here."""
 
+    def pass_over(self, number: int) -> None:
+        """A block that was not wanted will not be pushed again."""
+
     def verify(self, number: int, raw: bytes) -> object:
         """Raise BlockError unless `raw` is block `number` of the channel."""

@@ -126,8 +126,8 @@ class PayloadBuffer:
         self._bytes -= payload.ByteSize()
         return payload
 
-    def reset(self, next_number: int) -> None:
-        """Begin anew at `next_number`, after a block that was popped could not be committed."""
-        self._payloads.clear()
-        self._bytes = 0
-        self._next = next_number
+    def put_back(self, payload: Payload) -> None:
+        """The block that was popped last could not be committed: it is the next one again."""
+        self._next = payload.seq_num
+        self._payloads[self._next] = payload
+        self._bytes += payload.ByteSize()

@@ -177,6 +177,10 @@ class StateTransfer:
             self.counters["not answered"] += 1
         return self._ask(self._transfer, now)
 
+    def hurry(self, now: float) -> None:
+        """Compare heights with the next tick: there are blocks that nobody will push any more."""
+        self._next_check = min(self._next_check, now)
+
     def _check(self, now: float) -> list[Action]:
         highest = max(self._channel.heights().values(), default=0)
         self._transfer = Transfer(self._channel.first_missing, highest - 1, now)

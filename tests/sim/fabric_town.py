@@ -48,6 +48,8 @@ class Resident:
     "From whom, by which topic or protocol, and what."
 
     commits: list[tuple[str, int]] = field(default_factory=list)
+    commit_time: float = 0.0
+    "How long a block takes to be in the ledger."
 
 
 class Town:
@@ -155,10 +157,12 @@ class Town:
                 self.tells(due, ev.TimerFired())
         self.now = end
 
-    def posts(self, peer: bytes, opens: Callable[[Resident], None]) -> None:
+    def posts(
+        self, peer: bytes, opens: Callable[[Resident], None], *, delay: float = DELAY
+    ) -> None:
         if peer in self.residents:
             born = self.residents[peer].born
-            entry = (self.now + DELAY, next(self.count), peer, born, opens)
+            entry = (self.now + delay, next(self.count), peer, born, opens)
             heapq.heappush(self.letters, entry)
 
     def tells(self, resident: Resident, event: ev.Event) -> None:
@@ -182,15 +186,24 @@ class Town:
             case CloseConnection(peer):
                 self.unlinks(resident, peer)
             case fx.Commit(channel, number, raw):
-                resident.ledgers[channel].append(number, raw)
-                resident.commits.append((channel, number))
-                self.tells(resident, ev.Committed(channel, number))
+                self.commits(resident, channel, number, raw)
             case fx.Answer(channel):
                 answer = resident.core.answer(effect, resident.ledgers[channel])
                 self.does(resident, answer)
                 self.tells(resident, ev.Answered(channel))
             case fx.LeaderChanged(channel, True):
                 self.posts(resident.core.pki_id, lambda r: self.delivers(r, channel))
+
+    def commits(self, resident: Resident, channel: str, number: int, raw: bytes) -> None:
+        def commit(keeper: Resident) -> None:
+            keeper.ledgers[channel].append(number, raw)
+            keeper.commits.append((channel, number))
+            self.tells(keeper, ev.Committed(channel, number))
+
+        if resident.commit_time:
+            self.posts(resident.core.pki_id, commit, delay=resident.commit_time)
+        else:
+            commit(resident)
 
     # -- Connections
 

@@ -168,6 +168,21 @@ def test_one_that_was_away_and_one_that_comes_late_catch_up(town: Town) -> None:
     assert len(town.view(late)) == 3
 
 
+def test_one_whose_ledger_is_slow_misses_nothing(town: Town) -> None:
+    residents = settle(town)
+    slow = next(each for each in residents[:3] if not each.core.channel(SALES).leading)
+    slow.commit_time = 0.1
+    begun = town.now
+    for block in blocks(60):
+        town.orders(SALES, block)
+        town.until(town.now + 0.05)
+    assert slow.core.refusals["block that is not wanted"] > 20
+    # It needs 6 s for 60 blocks, and learns within 4 s of those that it did not take.
+    town.until(begun + 6 + 4)
+    assert slow.commits == [(SALES, number) for number in range(1, 61)]
+    assert not town.warnings(slow)
+
+
 # -- Outsiders
 
 

@@ -126,14 +126,63 @@ def test_blocks_that_were_fetched_go_in_however_far_ahead():
     assert here.first_missing == 31
 
 
-def test_a_block_that_could_not_be_committed_is_wanted_again():
+def failure(number, pause, why="disk full"):
+    text = f"block {number} was not committed, the next attempt is in {pause} s: {why}"
+    return [Warn("channel.commit", f"{CHANNEL}: {text}")]
+
+
+def test_a_block_that_could_not_be_committed_is_tried_again_later():
     here = flow()
     for number in (1, 2):
         here.take(pushed(number), now=0)
-    text = "mychannel: block 1 was not committed: disk full"
-    assert here.failed(1, "disk full") == [Warn("channel.commit", text)]
-    assert [here.wants(1), here.wants(2)] == [True, True]
-    assert here.take(pushed(1), now=0) == [commit(1)]
+    assert here.is_committing
+    assert here.failed(1, "disk full", now=10.0) == failure(1, 1)
+    assert not here.is_committing
+    assert here.next_deadline == 11.0
+    # It and those behind it are still here, and whatever comes meanwhile waits.
+    assert (here.first_missing, here.wants(1), here.wants(2)) == (3, False, False)
+    assert here.take(pushed(3), now=10.5) == []
+    assert here.tick(10.9) == []
+    assert here.tick(11.0) == [commit(1)]
+    assert here.next_deadline == 400.0
+    assert here.committed(1) == [commit(2)]
+    assert here.committed(2) == [commit(3)]
+
+
+def test_a_ledger_that_fails_again_and_again_is_tried_less_and_less_often():
+    here, now, pauses = flow(), 0.0, []
+    here.take(pushed(1), now=0)
+    for _ in range(9):
+        here.failed(1, "disk full", now=now)
+        pauses.append(here.next_deadline - now)
+        now = here.next_deadline
+        assert here.tick(now) == [commit(1)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    here.committed(1)
+    here.take(pushed(2), now=now)
+    assert here.failed(2, "no", now=now) == failure(2, 1, "no")
+
+
+def test_a_failed_block_is_not_tried_again_after_the_end():
+    here = flow()
+    here.take(pushed(1), now=0)
+    here.stop()
+    here.failed(1, "disk full", now=0)
+    assert here.tick(1.0) == []
+
+
+def test_what_was_kept_for_others_is_taken_when_its_turn_is_near():
+    here = flow(state_block_buffer_size=10)
+    here.take(pushed(12), now=0)
+    here.take(pushed(13), now=0)
+    assert not here.store.wanted(b"12")
+    for number in range(1, 11):
+        here.take(pushed(number), now=0)
+    for number in range(1, 11):
+        here.committed(number)
+    assert here.first_missing == 11
+    assert here.take(pushed(11), now=0) == [commit(11)]
+    assert here.first_missing == 14
 
 
 def test_only_what_was_asked_for_is_committed():
@@ -143,6 +192,8 @@ def test_only_what_was_asked_for_is_committed():
     here.take(pushed(1), now=0)
     with pytest.raises(ParamError):
         here.committed(2)
+    with pytest.raises(ParamError, match="block 2 was not to be committed"):
+        here.failed(2, "disk full", now=0)
     with pytest.raises(ParamError, match="genesis"):
         flow(height=0)
 

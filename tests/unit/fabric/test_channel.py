@@ -371,7 +371,8 @@ def test_a_ledger_that_fails_is_told_of():
     here.channel.on_block(pushed(1))
     (warning,) = here.channel.on_commit_failed(1, "disk full")
     assert warning.key == "channel.commit"
-    assert here.channel.wants_block(1)
+    assert here.channel.next_deadline == 1.0
+    assert commit(1) in here.at(1.0)
 
 
 # -- A ledger that the user keeps

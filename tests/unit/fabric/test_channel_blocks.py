@@ -4,13 +4,16 @@ import pytest
 
 from pubsub.errors import ParamError
 from pubsub.fabric import effects as fx
+from pubsub.fabric import topics as names
 from pubsub.fabric.channel_blocks import ChannelBlocks
+from pubsub.fabric.envelope import decode_envelope
 from pubsub.fabric.params import V14
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 from tests.unit.fabric.network import config
 from tests.unit.fabric.test_channel import (
     ANN,
     BLOCKS,
+    BOB,
     CHANNEL,
     TOPICS,
     Joined,
@@ -116,3 +119,61 @@ def test_nobody_is_behind_who_keeps_the_ledger_elsewhere():
     assert made(keeps_ledger=False, state_enabled=False).compare(500) == []
     (warning,) = made(state_enabled=False).compare(500)
     assert warning.key == "channel.straggling"
+
+
+# -- A ledger that is slower than blocks come
+
+
+def asked_for(around, now):
+    """Which blocks are asked for at a time, and of whom."""
+    return [
+        (each.peer, request.start_seq_num, request.end_seq_num)
+        for each in around.at(now)
+        if getattr(each, "protocol", "") == names.STATE_TRANSFER
+        for request in [decode_envelope(each.envelope).message.state_request]
+    ]
+
+
+def test_blocks_that_came_too_early_are_fetched_as_soon_as_the_ledger_has_the_others():
+    around = Joined()
+    here = around.channel
+    around.at(1.0)
+    for number in (1, 2):
+        here.on_block(pushed(number))
+    here.pass_over(29)
+    around.hears("ann", height=30)
+    assert here.on_committed(1) == [commit(2)]
+    assert asked_for(around, 2.0) == []
+    here.on_committed(2)
+    assert around.channel.next_deadline <= 2.0
+    assert asked_for(around, 2.0) == [(ANN, 3, 13)]
+
+
+def test_they_are_fetched_as_soon_as_somebody_is_known_to_have_them():
+    around = Joined()
+    around.at(1.0)
+    around.channel.on_block(pushed(1))
+    around.channel.pass_over(29)
+    around.channel.on_committed(1)
+    assert asked_for(around, 2.0) == []
+    around.hears("ann", height=2)
+    assert asked_for(around, 3.0) == []
+    around.hears("bob", height=30)
+    assert asked_for(around, 3.0) == [(BOB, 2, 12)]
+
+
+def test_where_nothing_was_passed_over_or_nothing_is_fetched_the_check_is_awaited():
+    around = Joined()
+    around.at(1.0)
+    around.hears("ann", height=30)
+    for number in (1, 2):
+        around.channel.pass_over(number)
+        around.channel.on_block(pushed(number))
+        around.channel.on_committed(number)
+    assert asked_for(around, 2.0) == []
+    assert asked_for(around, 10.0) == [(ANN, 3, 13)]
+    around = Joined(V14.replaced(state_enabled=False))
+    around.at(1.0)
+    around.channel.pass_over(29)
+    around.hears("ann", height=30)
+    assert asked_for(around, 10.0) == []

@@ -103,6 +103,8 @@ def test_a_commit_that_fails_and_an_orderer_that_is_lost_are_told_to_the_channel
     joined.on(ev.BlockDelivered(CHANNEL, raw))
     (warning,) = joined.on(ev.CommitFailed(CHANNEL, 1, "disk full"))
     assert warning.key == "channel.commit"
+    assert fx.Commit(CHANNEL, 1, raw) not in joined.at(0.9)
+    assert fx.Commit(CHANNEL, 1, raw) in joined.at(1.0)
     assert joined.on(ev.OrdererLost(CHANNEL)) == []
 
 

@@ -69,6 +69,7 @@ class Joined:
     def __init__(self):
         self.has_left = False
         self.keeps_ledger = True
+        self.passed_over = []
         self.next_number = 1
         self.orgs = ["Org1MSP", "Org2MSP"]
         self.eligible = [ANN.pki_id, BOB.pki_id]
@@ -97,6 +98,9 @@ class Joined:
 
     def wants_block(self, number):
         return 1 <= number <= 20
+
+    def pass_over(self, number):
+        self.passed_over.append(number)
 
     def verify(self, number, raw):
         self.verified.append(number)
@@ -416,6 +420,7 @@ def test_our_own_word_is_read_and_not_carried_on(desk):
 def test_a_block_that_is_not_wanted_is_not_verified(desk):
     for number in (0, 21, 1 << 63):
         assert desk.topic(BLOCKS, block(first_block(), number)) == refused(Reason.WINDOW)
+        assert desk.channel.passed_over.pop() == number
     assert desk.channel.verified == []
 
 

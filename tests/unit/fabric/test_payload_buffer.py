@@ -159,15 +159,17 @@ def test_private_data_counts() -> None:
     assert buffer.held_bytes > 600
 
 
-def test_after_a_failed_commit_it_begins_anew() -> None:
+def test_what_was_popped_can_be_put_back() -> None:
     buffer = PayloadBuffer(0)
     for number in (0, 1, 3):
         buffer.push(block(number))
-    buffer.pop()
-    buffer.reset(0)
-    assert len(buffer) == buffer.held_bytes == 0
-    assert buffer.next == 0
-    assert buffer.push(block(0)) is Pushed.KEPT
+    before = buffer.held_bytes
+    payload = buffer.pop()
+    assert payload is not None
+    buffer.put_back(payload)
+    assert (buffer.next, buffer.first_missing, buffer.held_bytes) == (0, 2, before)
+    assert buffer.push(block(0)) is Pushed.KNOWN
+    assert [buffer.pop(), buffer.pop()] == [block(0), block(1)]
 
 
 @pytest.mark.parametrize("sizes", [{"buffer_size": 0}, {"batch_size": 0}, {"max_bytes": 0}])
