@@ -33,6 +33,8 @@ PULL = f"{PROTOCOL_PREFIX}/pull/1.0.0"
 STATE_INFO = f"{PROTOCOL_PREFIX}/state-info/1.0.0"
 STATE_TRANSFER = f"{PROTOCOL_PREFIX}/state/1.0.0"
 DIRECT = f"{PROTOCOL_PREFIX}/direct/1.0.0"
+SHARE = f"{PROTOCOL_PREFIX}/share/1.0.0"
+BLOCK = f"{PROTOCOL_PREFIX}/block/1.0.0"
 
 
 class Naming(enum.Enum):

@@ -6,6 +6,8 @@ topics, streams, proofs, ledgers, timer ──► feed ──► Peer.handle ─
 from __future__ import annotations
 
 import math
+import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from pubsub.fabric.ledger import Ledger
 from pubsub.fabric.membership import MemberChanged
 from pubsub.fabric.params import GossipParams
 from pubsub.fabric.peer import Peer
+from pubsub.fabric.topics import SHARE
 from pubsub.fabric_node.acks import Acks
 from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
@@ -33,6 +36,7 @@ from pubsub.fabric_node.inlets import Inlets, Received
 from pubsub.fabric_node.links import Links
 from pubsub.fabric_node.log import WarningLog
 from pubsub.fabric_node.news import BlockCommitted, News
+from pubsub.fabric_node.sharing import Sharing
 from pubsub.fabric_node.streams import Streams
 from pubsub.fabric_node.topics import Topics
 from pubsub.node.node import Node
@@ -84,6 +88,8 @@ class Engine:
             budget,
             patience=params.conn_timeout,
         )
+        rng = random.Random(os.urandom(16))
+        self.sharing = Sharing(self, self.links.lanes.send, params, nursery, rng)
         self._perform = self._performers()
 
     def _performers(self) -> dict[type, Callable[[Any], None]]:
@@ -118,6 +124,8 @@ class Engine:
             self.perform(effect)
         if isinstance(event, ev.Committed):
             self.news.tell(BlockCommitted(event.channel, event.number))
+        elif isinstance(event, ev.PeerGone | ev.PeerUnreachable):
+            self.sharing.forget(event.peer)
         if self._timer is not None and self.peer.next_deadline < self._timer_at:
             self._timer.cancel()
         return effects
@@ -183,7 +191,10 @@ class Engine:
     # -- What peers send to us alone
 
     def _on_envelope(self, pki_id: bytes, protocol: str, raw: bytes) -> None:
-        self.feed(ev.StreamMessage(pki_id, protocol, raw))
+        if protocol == SHARE:
+            self.sharing.take(pki_id, raw)
+        else:
+            self.feed(ev.StreamMessage(pki_id, protocol, raw))
 
     def _on_direct(self, effect: fx.Direct) -> None:
         envelope = decode_envelope(effect.envelope)

@@ -25,13 +25,12 @@ from pubsub.fabric.announcement import (
     request,
 )
 from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES
-from pubsub.fabric.topics import PROTOCOL_PREFIX
+from pubsub.fabric.topics import BLOCK
 from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity import PeerId
 
-BLOCK = f"{PROTOCOL_PREFIX}/block/1.0.0"
 MAX_REQUEST = 4096
 KEPT_BYTES = 256 << 20
 "Of large blocks kept for those that we announced them to; the newest is kept in any case."

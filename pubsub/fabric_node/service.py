@@ -18,6 +18,7 @@ from pubsub.fabric.identity_mapper import KnownIdentity
 from pubsub.fabric.intake_rules import ON_STREAM
 from pubsub.fabric.ledger import Ledger, LedgerError
 from pubsub.fabric.peer_state import Chaincode
+from pubsub.fabric.pull_store import Mode, PullStore
 from pubsub.fabric.topics import DIRECT
 from pubsub.fabric_node import views
 from pubsub.fabric_node.acks import nonces
@@ -27,6 +28,7 @@ from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.inlets import CAPACITY, Gossiped, Inlet, Received
 from pubsub.fabric_node.ledgers import Opened, open_ledger
 from pubsub.fabric_node.news import NewsStream
+from pubsub.fabric_node.sharing import OnPulled, Share
 from pubsub.fabric_node.views import MembershipInfo, PeerInfo
 from pubsub.node.node import Node
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage
@@ -313,6 +315,27 @@ class GossipService:
         if pass_through:
             return self._engine.inlets.accept(predicate, True, capacity=capacity)
         return self._engine.inlets.accept(predicate, capacity=capacity)
+
+    def share(
+        self,
+        store: PullStore,
+        *,
+        kind: int,
+        channel: str = "",
+        mode: Mode = Mode.PULL,
+        on_pulled: OnPulled | None = None,
+    ) -> Share:
+        """Have a store's items compared and exchanged with others who share the same, until closed.
+
+        `kind` (from 100 on) says which store it is. It is shared with the peers of `channel`,
+        of all its organizations, or without one with those of our organization. `mode`: whether
+        we ask others, tell others, or both. `on_pulled(peer, contents)` is called with what has
+        newly come; it must be quick.
+        """
+        if channel:
+            self._shell(channel)
+        self._engine.check_open()
+        return self._engine.sharing.share(store, kind, channel, mode, on_pulled)
 
     # -- Looking inside, and the end
 

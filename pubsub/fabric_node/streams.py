@@ -10,14 +10,18 @@ from typing import final
 import trio
 
 from pubsub.errors import RemoteError, StreamError
+from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES
 from pubsub.fabric.intake_rules import ON_STREAM
-from pubsub.fabric.topics import IDENTITY
+from pubsub.fabric.topics import IDENTITY, SHARE
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity import PeerId
 
+LIMITS = {name: limit for name, (_, limit) in ON_STREAM.items() if name != IDENTITY}
+LIMITS[SHARE] = MAX_ENVELOPE_BYTES
+"The longest envelope of each protocol."
 MAX_STREAMS = 2
 "Of one protocol and peer: a new one may come before the old one is known to be broken."
 
@@ -45,9 +49,8 @@ class Streams:
         self._budget = budget
         self._patience = patience
         self._open: Counter[tuple[PeerId, str]] = Counter()
-        for protocol in ON_STREAM:
-            if protocol != IDENTITY:
-                host.set_handler(protocol, partial(self._serve, protocol))
+        for protocol in LIMITS:
+            host.set_handler(protocol, partial(self._serve, protocol))
 
     async def _serve(self, protocol: str, stream: Stream) -> None:
         key = (stream.peer, protocol)
@@ -71,7 +74,7 @@ class Streams:
         # Who has just judged us may be quicker than its proof.
         if await self._directory.wait_for(stream.peer, self._patience) is None:
             return
-        envelopes = EnvelopeStream(stream, ON_STREAM[protocol][1], self._budget)
+        envelopes = EnvelopeStream(stream, LIMITS[protocol], self._budget)
         while (raw := await envelopes.receive()) is not None:
             pki_id = self._directory.pki_id(stream.peer)
             if pki_id is None:
