@@ -9,6 +9,7 @@ Everything that comes in has been judged by `pubsub.fabric.intake`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import assert_never, final
 
@@ -29,6 +30,9 @@ from pubsub.fabric.peer_state import Chaincode, PeerState
 from pubsub.fabric.state_info import ChannelState
 from pubsub.fabric.state_responder import Request
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, LeadershipMessage
+
+LEDGER_CHECK = 1.0
+"Seconds between two looks at whether the ledger of a channel that is over has done its work."
 
 
 @final
@@ -62,6 +66,7 @@ class JoinedChannel:
             now=now,
         )
         self._state.update(height=height, wall_ns=wall_ns)
+        self._farewell_ends = math.inf
         self._leadership: Election | SetLeadership = SetLeadership(params, now=now)
         if params.use_leader_election:
             self._leadership = Election(
@@ -103,6 +108,11 @@ class JoinedChannel:
     @property
     def has_left(self) -> bool:
         return self._state.has_left
+
+    @property
+    def is_over(self) -> bool:
+        """Whether we have left it, and nothing of it is needed any more."""
+        return self._home.moment.now >= self._farewell_ends
 
     @property
     def leading(self) -> bool:
@@ -158,7 +168,8 @@ class JoinedChannel:
     # -- What the user does
 
     def leave(self) -> list[Effect]:
-        """Others are told as long as time goes on here; blocks come and go no more."""
+        """Blocks come and go no more; others are told until all must know, or have forgotten us."""
+        self._farewell_ends = self._home.moment.now + self._home.params.memory
         self._state.leave(wall_ns=self._home.moment.wall_ns)
         self._blocks.stop()
         return self._perform(self._leadership.stop())
@@ -259,7 +270,7 @@ class JoinedChannel:
     @property
     def next_deadline(self) -> float:
         if self.has_left:
-            return self._state.next_deadline
+            return min(self._state.next_deadline, self._farewell_ends)
         return min(
             self._state.next_deadline,
             self._leadership.next_deadline,
@@ -270,6 +281,8 @@ class JoinedChannel:
         now = self._home.moment.now
         done = self._perform(self._state.tick(now))
         if self.has_left:
+            if self.is_over and self._blocks.is_busy:
+                self._farewell_ends = now + LEDGER_CHECK
             return done
         done += self._perform(self._leadership.tick(now))
         return done + self._blocks.tick()

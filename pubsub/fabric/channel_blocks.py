@@ -105,6 +105,12 @@ class ChannelBlocks:
         return self._flow.height
 
     @property
+    def is_busy(self) -> bool:
+        """Whether the ledger has something to do, and will say so when it is done."""
+        is_committing = isinstance(self._flow, BlockFlow) and self._flow.is_committing
+        return is_committing or self._is_answering
+
+    @property
     def first_missing(self) -> int:
         """The number of the block that is not here, nor on its way."""
         return self._flow.first_missing

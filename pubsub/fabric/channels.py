@@ -126,6 +126,26 @@ class Channels:
         done = channel.leave()
         return [*done, *changed(self._home.access.leave(channel.name))]
 
+    def tick(self) -> list[Effect]:
+        done: list[Effect] = []
+        for channel in list(self._joined.values()):
+            done += channel.tick()
+            if channel.is_over:
+                done += self._forget(channel)
+        return done
+
+    def _forget(self, channel: JoinedChannel) -> list[Effect]:
+        """All have heard that we left: nothing of the channel stays, nor of those known by it."""
+        del self._joined[channel.name]
+        self._trust.remove_channel(channel.name)
+        still_named = {*self._home.params.bootstrap}
+        for other in self._joined.values():
+            still_named.update(address for _, address in _anchors(other))
+        gone = [address for _, address in _anchors(channel) if address not in still_named]
+        self._home.membership.release(gone)
+        done = changed(self._home.access.forget(channel.name))
+        return done + self._put_out_invalid()
+
     def _unless_same(
         self, before: ChannelConfig, channel: JoinedChannel, done: list[Effect]
     ) -> list[Effect]:
@@ -148,8 +168,7 @@ class Channels:
 
     def _reach_anchors(self, channel: JoinedChannel) -> list[Effect]:
         done: list[Effect] = []
-        for org, endpoint in channel.config.anchor_peers():
-            address = f"{endpoint.host}:{endpoint.port}"
+        for org, address in _anchors(channel):
             actions = self._home.membership.connect([address], org, now=self._home.moment.now)
             done += self._inbox.perform(actions)
         return done
@@ -160,6 +179,11 @@ def changed(change: Change) -> list[Effect]:
     done: list[Effect] = [fx.LeaveTopic(topic) for topic in change.left]
     done += [fx.JoinTopic(topic) for topic in change.joined]
     return [*done, fx.Recheck(change.peers)] if change.peers else done
+
+
+def _anchors(channel: JoinedChannel) -> list[tuple[str, str]]:
+    """Organization and endpoint of each anchor peer."""
+    return [(org, f"{one.host}:{one.port}") for org, one in channel.config.anchor_peers()]
 
 
 def _orgs(channel: JoinedChannel) -> list[str]:

@@ -110,7 +110,8 @@ class JoinChannel:
 
 @dataclass(frozen=True, slots=True)
 class LeaveChannel:
-    """Command: leave a channel; others are told."""
+    """Command: leave a channel. Others are told for as long as they remember one that is out of
+    reach (500 s by default); then nothing of it stays here, and it is as if never joined."""
 
     channel: str
 

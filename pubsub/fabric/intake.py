@@ -175,8 +175,11 @@ class Intake:
         if envelope.content is Content.STATE_INFO_REQUEST:
             mac = message.state_info_pull_req.channel_mac
             found = [name for name in self._channels if channel_mac(peer, name) == mac]
-            if message.channel or not found:
+            if message.channel:
                 raise _RefusedError(Reason.CHANNEL)
+            if not found:
+                # Whoever asks cannot know that we are not in it, or have forgotten it.
+                raise _RefusedError(Reason.NOT_IN_CHANNEL)
             return found[0]
         of_none = protocol == names.MEMBERSHIP or (
             envelope.content in PULL and message.tag == EMPTY
@@ -185,10 +188,12 @@ class Intake:
             of_none = not message.channel
         if of_none and not message.channel:
             return ""
+        if of_none or not message.channel:
+            raise _RefusedError(Reason.CHANNEL)
         for name in self._channels:
-            if not of_none and name.encode() == message.channel:
+            if name.encode() == message.channel:
                 return name
-        raise _RefusedError(Reason.CHANNEL)
+        raise _RefusedError(Reason.NOT_IN_CHANNEL)
 
     def _check_rights(self, envelope: GossipEnvelope, peer: bytes, org: str, name: str) -> None:
         channel = self._channels[name]

@@ -88,6 +88,7 @@ class Reason(enum.StrEnum):
     TAG = "illegal tag"
     CHANNEL = "another channel"
     NOT_ELIGIBLE = "asked by one that is not known to be in the channel"
+    NOT_IN_CHANNEL = "channel that we are not in"
     NO_LEDGER = "asked for blocks of a ledger that is kept elsewhere"
     LEFT = "of a channel that we have left"
     SECRET = "secret outside its organization"
@@ -107,6 +108,7 @@ class Reason(enum.StrEnum):
 IGNORED = frozenset(
     (
         Reason.NOT_OURS,
+        Reason.NOT_IN_CHANNEL,
         Reason.NOT_ELIGIBLE,
         Reason.NO_LEDGER,
         Reason.LEFT,

@@ -168,6 +168,12 @@ class Membership:
             actions += self._entries.add(endpoint, own_org_only=own_org, now=now)
         return actions
 
+    def release(self, endpoints: Iterable[str]) -> None:
+        """Nothing names these endpoints any more: they are like any others."""
+        for endpoint in endpoints:
+            self._lasting.pop(endpoint, None)
+            self._entries.drop(endpoint)
+
     def purge(self, peer: bytes) -> list[Action]:
         """Drop a peer whose identity is no longer good, or who has another one now."""
         self._asked.pop(peer, None)
@@ -293,8 +299,7 @@ class Membership:
             self._members.excuse(late, now)
         self._check_due = now + self._check_every
         actions = self._bury(self._members.silent(now - self._params.alive_expiration_timeout))
-        life = self._params.alive_expiration_timeout * self._params.msg_expiration_factor
-        for peer in self._members.forget(now, life):
+        for peer in self._members.forget(now, self._params.memory):
             actions += self._change(peer, Change.FORGOTTEN)
         for peer in [peer for peer, asked in self._asked.items() if now >= asked.until]:
             del self._asked[peer]

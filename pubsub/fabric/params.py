@@ -187,6 +187,11 @@ class GossipParams:
             )
 
     @property
+    def memory(self) -> float:
+        """How long, in seconds, a peer that is out of reach is remembered."""
+        return self.alive_expiration_timeout * self.msg_expiration_factor
+
+    @property
     def is_static_leader(self) -> bool:
         """We pull from the orderer, without being elected."""
         return self.org_leader and not self.use_leader_election

@@ -288,9 +288,7 @@ class Peer:
             done += self._put_out(known)
         done += self._inbox.perform(self._membership.tick(now))
         done += self._inbox.perform(self._pulling.tick(now))
-        for channel in self._channels.values():
-            done += channel.tick()
-        return done
+        return done + self._desk.tick()
 
     def _finished(self, done: Iterable[Effect]) -> list[Effect]:
         """The dead are asked for nothing any more."""

@@ -27,6 +27,7 @@ from tests.unit.fabric.peering import (
     LEADER,
     OURS,
     TOPICS,
+    US,
     Desk,
     alive,
     asks_for_blocks,
@@ -78,6 +79,76 @@ def test_leaving_closes_topics_and_joining_again_opens_them(joined):
     assert of(fx.LeaveTopic, done) == [fx.LeaveTopic(LEADER), fx.LeaveTopic(BLOCKS)]
     assert joined.on(ev.LeaveChannel(CHANNEL)) == []
     assert of(fx.JoinTopic, joined.joins()) == [fx.JoinTopic(LEADER), fx.JoinTopic(BLOCKS)]
+
+
+def test_of_a_channel_that_was_left_nothing_stays_once_all_have_been_told(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    joined.now = 10.0
+    joined.on(ev.LeaveChannel(CHANNEL))
+    told = [each.topic for each in of(fx.Publish, joined.at(509.9))]
+    assert told.count(OURS) == told.count(TOPICS.state) == 1
+    assert joined.core.next_deadline <= 510.0
+    assert joined.core.org_of(BOB.pki_id) == "Org2MSP"
+    done = joined.at(510.0)
+    assert of(fx.LeaveTopic, done) == [
+        fx.LeaveTopic(each) for each in (OURS, TOPICS.state, TOPICS.alive)
+    ]
+    assert of(fx.Recheck, done) == [fx.Recheck((ANN.pki_id, BOB.pki_id))]
+    assert CloseConnection(BOB.pki_id) in done
+    assert CloseConnection(ANN.pki_id) not in done
+    assert joined.core.channel(CHANNEL) is None
+    assert joined.core.access.topics == [HOME]
+    assert [each.pki_id for each in joined.core.identities] == [US.pki_id, ANN.pki_id]
+    assert joined.core.membership.lookup(BOB.pki_id) is None
+    assert joined.core.access.org_of(BOB.pki_id) is None
+    assert joined.meets(BOB)[-1] == CloseConnection(BOB.pki_id)
+    with pytest.raises(ParamError, match="not in channel"):
+        joined.on(ev.LeaveChannel(CHANNEL))
+    # Joined again, it is as it was.
+    topics = (OURS, TOPICS.state, TOPICS.alive, LEADER, BLOCKS)
+    assert of(fx.JoinTopic, joined.joins()) == [fx.JoinTopic(topic) for topic in topics]
+    assert fx.Recheck((BOB.pki_id,)) in joined.meets(BOB)
+    assert not joined.core.channel(CHANNEL).has_left
+
+
+def test_one_that_another_channel_has_stays_known_when_one_is_forgotten(joined):
+    joined.on(ev.JoinChannel(config("hr"), genesis("hr").hash))
+    joined.on(ev.LeaveChannel(CHANNEL))
+    done = joined.at(500.0)
+    assert joined.core.channel(CHANNEL) is None
+    assert CloseConnection(BOB.pki_id) not in done
+    assert joined.core.org_of(BOB.pki_id) == "Org2MSP"
+
+
+def test_anchor_peers_of_a_channel_that_is_forgotten_are_reached_no_more(desk):
+    desk.joins()
+    desk.on(ev.LeaveChannel(CHANNEL))
+    assert fx.Dial("localhost:7051") in desk.at(0.0)
+    desk.on(ev.DialFailed("localhost:7051", "refused"))
+    assert fx.Dial("localhost:7051") in desk.at(499.0)
+    desk.on(ev.DialFailed("localhost:7051", "refused"))
+    desk.at(500.0)
+    assert fx.Dial("ann:2") in of(fx.Dial, desk.at(600.0))
+    assert fx.Dial("localhost:7051") not in desk.at(700.0)
+
+
+def test_a_channel_joined_again_in_time_is_not_forgotten(joined):
+    joined.on(ev.LeaveChannel(CHANNEL))
+    joined.now = 499.0
+    joined.joins()
+    joined.at(1100.0)
+    assert not joined.core.channel(CHANNEL).has_left
+
+
+def test_a_channel_is_not_forgotten_before_its_ledger_has_done_its_work(joined):
+    raw = maker().next_block([transaction()]).raw
+    assert fx.Commit(CHANNEL, 1, raw) in joined.on(ev.BlockDelivered(CHANNEL, raw))
+    joined.on(ev.LeaveChannel(CHANNEL))
+    joined.at(500.0)
+    assert joined.core.channel(CHANNEL).next_deadline == 501.0
+    joined.on(ev.Committed(CHANNEL, 1))
+    joined.at(501.0)
+    assert joined.core.channel(CHANNEL) is None
 
 
 def test_chaincodes_are_told(joined):

@@ -131,8 +131,8 @@ def test_states_are_told_to_members_who_know_the_name(desk):
     message = GossipMessage(tag=Tag.CHAN_OR_ORG, state_info_pull_req=asks)
     done = desk.gets(names.STATE_INFO, message, BOB)
     assert sent(done) == [(BOB.pki_id, Content.STATE_SNAPSHOT)]
-    (blamed,) = desk.gets(names.STATE_INFO, message, ANN)
-    assert blamed == fx.Blamed(ANN.pki_id, Reason.CHANNEL)
+    assert desk.gets(names.STATE_INFO, message, ANN) == []
+    assert desk.core.refusals == {Reason.NOT_IN_CHANNEL: 1}
 
 
 # -- Blocks

@@ -491,12 +491,19 @@ def test_tags_and_bytes_of_streams_are_checked(desk):
     assert judged == refused(Reason.MALFORMED)
 
 
-def test_messages_for_channels_that_we_are_not_in_are_rejected(desk):
-    assert desk.stream(hello(channel="hr")) == refused(Reason.CHANNEL)
-    assert desk.stream(blocks_from(1, "hr")) == refused(Reason.CHANNEL)
-    assert desk.stream(asks_for_states(ANN, "hr")) == refused(Reason.CHANNEL)
+def test_messages_for_channels_that_we_are_not_in_are_nobodys_fault(desk):
+    assert desk.stream(hello(channel="hr")) == refused(Reason.NOT_IN_CHANNEL)
+    assert desk.stream(blocks_from(1, "hr")) == refused(Reason.NOT_IN_CHANNEL)
+    assert desk.stream(asks_for_states(ANN, "hr")) == refused(Reason.NOT_IN_CHANNEL)
     # The MAC is that of another peer.
-    assert desk.stream(asks_for_states(BOB)) == refused(Reason.CHANNEL)
+    assert desk.stream(asks_for_states(BOB)) == refused(Reason.NOT_IN_CHANNEL)
+
+
+def test_messages_that_name_a_channel_where_none_belongs_are_rejected(desk):
+    asks = asks_for_states(ANN)
+    asks.channel = CHANNEL.encode()
+    assert desk.stream(asks) == refused(Reason.CHANNEL)
+    assert desk.stream(hello(channel="")) == refused(Reason.CHANNEL)
     named = GossipMessage(tag=Tag.EMPTY, channel=CHANNEL.encode(), mem_res={})
     assert desk.stream(named) == refused(Reason.CHANNEL)
     identities = hello(PullMsgType.IDENTITY_MSG, Tag.EMPTY)

@@ -324,6 +324,18 @@ def test_the_dead_are_forgotten_after_500_seconds_but_anchors_never() -> None:
     assert only("probes", script.until(3025)) == [3025]
 
 
+def test_an_anchor_that_nothing_names_any_more_is_forgotten_as_any_other() -> None:
+    script = Script()
+    script.membership.connect(["q:7051", "never:7051"], ORG1, now=0.0)
+    script.hears(alive(Q, 1, 1))
+    script.until(30)
+    script.membership.release(["q:7051", "never:7051", "unknown:7051"])
+    done = script.until(505)
+    assert only("FORGOTTEN", done) == [502.5]
+    assert only(Dial("never:7051"), done) == []
+    assert script.dead() == []
+
+
 def test_a_forgotten_peer_does_not_come_back_by_an_old_message() -> None:
     script = Script()
     script.hears(alive(P, 1, 1))

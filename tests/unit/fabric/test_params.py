@@ -78,6 +78,11 @@ def test_the_environment_overrules_the_file() -> None:
     assert params.block_gossip_enabled
 
 
+def test_one_that_is_out_of_reach_is_remembered_for_as_many_timeouts_as_is_said() -> None:
+    assert V3.memory == 500.0
+    assert V3.replaced(alive_expiration_timeout=10.0, msg_expiration_factor=3).memory == 30.0
+
+
 def test_what_nobody_says_is_what_the_preset_says() -> None:
     assert GossipParams.read({}, {}) == V3
     assert GossipParams.read({"peer": None}) == V3
