@@ -44,6 +44,8 @@ class Links:
         self._owner = owner
         self._signer = signer
         self._nursery = nursery
+        self._entries: dict[str, PeerId] = {}
+        "Bootstrap and anchor peers by the endpoint at which they were found."
         self._host = host = owner.node.host
         self._dial_timeout = params.dial_timeout
         self._contacts = Contacts(
@@ -106,10 +108,20 @@ class Links:
                 self._owner.feed(ev.DialFailed(asked.endpoint, str(error)))
             return
         if asked.peer is None:
+            self._keep(asked.endpoint, proven.pki_id)
             self._owner.feed(ev.Dialed(asked.endpoint, proven.pki_id))
         elif asked.peer == proven.pki_id:
             # It may have been connected all the time, though it was silent.
             self._owner.feed(ev.PeerProven(proven.pki_id, proven.identity))
+
+    def _keep(self, endpoint: str, pki_id: bytes) -> None:
+        """Bootstrap and anchor peers are disconnected last when there are too many."""
+        peer, before = self._owner.directory.peer(pki_id), self._entries.get(endpoint)
+        if before is not None:
+            self._host.unprotect(before, f"fabric:{endpoint}")
+        if peer is not None:
+            self._entries[endpoint] = peer
+            self._host.protect(peer, f"fabric:{endpoint}")
 
     def send(self, effect: fx.SendEnvelope) -> None:
         self._send(effect.peer, effect.protocol, effect.envelope)
