@@ -110,6 +110,11 @@ class JoinedChannel:
         return self._state.has_left
 
     @property
+    def is_busy(self) -> bool:
+        """Whether its ledger has something to do, and will say so when it is done."""
+        return self._blocks.is_busy
+
+    @property
     def is_over(self) -> bool:
         """Whether we have left it, and nothing of it is needed any more."""
         return self._home.moment.now >= self._farewell_ends
@@ -281,7 +286,7 @@ class JoinedChannel:
         now = self._home.moment.now
         done = self._perform(self._state.tick(now))
         if self.has_left:
-            if self.is_over and self._blocks.is_busy:
+            if self.is_over and self.is_busy:
                 self._farewell_ends = now + LEDGER_CHECK
             return done
         done += self._perform(self._leadership.tick(now))

@@ -51,12 +51,14 @@ class Channels:
         self._put_out_invalid = put_out_invalid
 
     def join(self, event: ev.JoinChannel) -> list[Effect]:
-        """Raises ParamError if we are in the channel, or cannot be."""
+        """Raises ParamError if we are in the channel, or cannot be (yet)."""
         config = event.config
         name = config.channel
         held = self._joined.get(name)
         if held is not None and not held.has_left:
             raise ParamError(f"we are in channel {name!r} already")
+        if held is not None and held.is_busy:
+            raise ParamError(f"the ledger of channel {name!r}, which we left, is still at work")
         channel = JoinedChannel(
             self._home, config, height=event.height, keeps_ledger=event.keeps_ledger
         )

@@ -95,7 +95,8 @@ class StreamMessage:
 
 @dataclass(frozen=True, slots=True)
 class JoinChannel:
-    """Command: be in a channel. Raises ParamError if we are in it already.
+    """Command: be in a channel. Raises ParamError if we are in it already, or have left it while
+    its ledger was asked to do something that has not ended.
 
     `config` is the newest in its ledger, which has at least the genesis block. Where the ledger
     is not kept here, the user keeps it: it is told of blocks by `BlockReceived` and never asked

@@ -140,12 +140,28 @@ def test_a_channel_joined_again_in_time_is_not_forgotten(joined):
     assert not joined.core.channel(CHANNEL).has_left
 
 
+def test_a_channel_is_joined_again_when_its_ledger_has_done_its_work(joined):
+    joined.hears(TOPICS.state, state(BOB), BOB)
+    asks = {"start_seq_num": 0, "end_seq_num": 3}
+    message = GossipMessage(tag=Tag.CHAN_OR_ORG, channel=CHANNEL.encode(), state_request=asks)
+    assert len(joined.gets(names.STATE_TRANSFER, message, BOB)) == 1
+    joined.on(ev.LeaveChannel(CHANNEL))
+    with pytest.raises(ParamError, match="still at work"):
+        joined.joins()
+    assert joined.core.channel(CHANNEL).has_left
+    joined.on(ev.Answered(CHANNEL))
+    joined.joins()
+    assert not joined.core.channel(CHANNEL).has_left
+
+
 def test_a_channel_is_not_forgotten_before_its_ledger_has_done_its_work(joined):
     raw = maker().next_block([transaction()]).raw
     assert fx.Commit(CHANNEL, 1, raw) in joined.on(ev.BlockDelivered(CHANNEL, raw))
     joined.on(ev.LeaveChannel(CHANNEL))
     joined.at(500.0)
     assert joined.core.channel(CHANNEL).next_deadline == 501.0
+    with pytest.raises(ParamError, match="still at work"):
+        joined.joins()
     joined.on(ev.Committed(CHANNEL, 1))
     joined.at(501.0)
     assert joined.core.channel(CHANNEL) is None
