@@ -13,7 +13,7 @@ from typing import final
 
 import trio
 
-from pubsub.errors import PubSubError
+from pubsub.errors import ClosedError, ParamError, PubSubError
 from pubsub.fabric import events as ev
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.channel import JoinedChannel
@@ -51,17 +51,21 @@ class ChannelShell:
         self._patience = patience
         self._moved = trio.Event()
         self._leading: trio.CancelScope | None = None
+        self._working = 0
+        "Calls of the ledger under way."
 
     @property
     def core(self) -> JoinedChannel:
         found = self._owner.peer.channel(self.name)
-        assert found is not None
+        if found is None:
+            raise ParamError(f"we are not in channel {self.name!r} any more")
         return found
 
     # -- The ledger
 
     def commit(self, asked: Commit) -> None:
         if self.ledger is not None:
+            self._working += 1
             self._nursery.start_soon(self._commit, self.ledger, asked)
 
     async def _commit(self, ledger: Ledger, asked: Commit) -> None:
@@ -71,10 +75,11 @@ class ChannelShell:
             self._owner.feed(ev.CommitFailed(self.name, asked.number, str(error)))
         else:
             self._owner.feed(ev.Committed(self.name, asked.number))
-        self.moved()
+        self._worked()
 
     def answer(self, asked: Answer) -> None:
         if self.ledger is not None:
+            self._working += 1
             self._nursery.start_soon(self._answer, self.ledger, asked)
 
     async def _answer(self, ledger: Ledger, asked: Answer) -> None:
@@ -86,6 +91,11 @@ class ChannelShell:
         else:
             self._owner.perform(effect)
         self._owner.feed(ev.Answered(self.name))
+        self._worked()
+
+    def _worked(self) -> None:
+        self._working -= 1
+        self.moved()
 
     # -- Heights
 
@@ -95,11 +105,24 @@ class ChannelShell:
         self._moved = trio.Event()
 
     async def wait_for_height(self, height: int) -> int:
-        """Wait until the ledger has that many blocks; how many it has then."""
+        """Wait until the ledger has that many blocks; how many it has then.
+
+        Raises ClosedError when the service stops, ParamError when we leave the channel.
+        """
         await trio.lowlevel.checkpoint()
         while self.core.height < height:
+            if self._owner.closed:
+                raise ClosedError("this service has stopped")
+            if self.core.has_left:
+                raise ParamError(f"we have left channel {self.name!r}")
             await self._moved.wait()
         return self.core.height
+
+    async def rest(self) -> None:
+        """Wait until the ledger has done what it was asked for."""
+        await trio.lowlevel.checkpoint()
+        while self._working:
+            await self._moved.wait()
 
     # -- The orderer
 
@@ -116,7 +139,9 @@ class ChannelShell:
             self._owner.warn(Warn("delivery.none", text))
 
     def close(self) -> None:
+        """We have left, or the service has stopped: whoever waits is told."""
         self.lead(False)
+        self.moved()
 
     async def _follow(self, delivery: Delivery, scope: trio.CancelScope) -> None:
         pause, failing_since = FIRST_PAUSE, trio.current_time()

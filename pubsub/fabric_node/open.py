@@ -24,6 +24,7 @@ from pubsub.fabric_node.contacts import endpoint_address
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.service import GossipService
+from pubsub.fabric_node.tracker import track_membership
 from pubsub.identity import Address, PeerId, PrivateKey, parse_address
 from pubsub.node.node import Node
 from pubsub.node.nursery_errors import only_error
@@ -145,6 +146,8 @@ class _Plan:
                         await node.host.listen(self.listen)
                     engine.feed(ev.Started())
                     nursery.start_soon(engine.beat)
+                    interval = self.params.membership_tracker_interval
+                    nursery.start_soon(track_membership, engine, interval)
                     task_status.started(service)
                     await service.wait_for_stop()
                 finally:

@@ -144,6 +144,9 @@ class GossipService:
         name = found.config.channel
         if name in self.channels:
             raise ParamError(f"we are in channel {name!r} already")
+        if name in self._engine.channels:
+            # What its ledger was asked for before we left it is not the new one's business.
+            await self._engine.channels[name].rest()
         if ledger is None and delivery is not None:
             raise ParamError("delivery needs a ledger: without one, say what is gossiped by gossip")
         self._engine.open_channel(name, ledger, delivery)
