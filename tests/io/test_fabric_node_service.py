@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.io.fabric_peers import Channel, open_town
+from pubsub.fabric.topics import Scope
+from pubsub.fabric_node import FileDelivery
+from tests.io.fabric_peers import QUICK, SOON, Channel, open_town
+from tests.io.nodes import until
 
 
 async def test_two_organizations_carry_blocks_to_every_ledger():
@@ -17,3 +20,40 @@ async def test_two_organizations_carry_blocks_to_every_ledger():
         await town.all_at(channel, 6)
         assert len({s.org for s in town.services if s.is_leader("sales")}) == 2
     assert len({ledger["sales"].last_hash for ledger in town.ledgers.values()}) == 1
+
+
+async def test_blocks_pushed_to_the_whole_channel_need_one_leader():
+    channel = Channel.make()
+    quiet = QUICK.replaced(state_enabled=False)
+    async with open_town() as town:
+        ours = await town.opens(1, 0, params=quiet, scope=Scope.CHANNEL)
+        theirs = await town.opens(2, 0, params=quiet, scope=Scope.CHANNEL)
+        await town.joins(ours, channel)
+        # Its organization has no access to an orderer.
+        ledger = town.ledger(theirs, channel)
+        await theirs.join_channel(channel.genesis.raw, ledger=ledger, delivery=FileDelivery("."))
+        await ours.node.connect(theirs.node.addresses[0])
+        await until(lambda: ours.is_leader("sales"), SOON)
+        blocks = next(topic for topic in ours.node.snapshot()["mesh"] if topic.endswith("/blocks"))
+        await until(lambda: ours.node.mesh(blocks) == [theirs.node.peer_id], SOON)
+        channel.orders(3)
+        await town.all_at(channel, 4)
+    assert ledger.last_hash == town.ledger(ours, channel).last_hash
+
+
+async def test_a_large_block_is_announced_and_fetched():
+    channel = Channel.make(orgs=(1,))
+    quiet = QUICK.replaced(state_enabled=False, pull_interval=60.0)
+    async with open_town() as town:
+        first = await town.opens(1, 0, params=quiet, announce_above=4096)
+        second = await town.opens(1, 1, params=quiet, bootstrap=[first], announce_above=4096)
+        for service in (first, second):
+            await town.joins(service, channel)
+        await until(lambda: any(each.is_leader("sales") for each in town.services), SOON)
+        await until(lambda: first.peers_of_channel("sales") and second.peers_of_channel("sales"))
+        channel.orders(1, size=100)
+        await town.all_at(channel, 2)
+        channel.orders(1, size=1 << 20)
+        await town.all_at(channel, 3)
+        follower = next(each for each in town.services if not each.is_leader("sales"))
+        assert follower.snapshot()["topics"]["blocks fetched"] == 1
