@@ -40,6 +40,7 @@ class ChannelShell:
         ledger: Ledger | None,
         delivery: Delivery | None,
         patience: float,
+        ahead: int,
     ) -> None:
         self.name = name
         self.ledger = ledger
@@ -49,6 +50,7 @@ class ChannelShell:
         self._nursery = nursery
         self._delivery = delivery
         self._patience = patience
+        self._ahead = ahead
         self._moved = trio.Event()
         self._leading: trio.CancelScope | None = None
         self._working = 0
@@ -182,5 +184,6 @@ class ChannelShell:
         return self.core.first_missing == before + 1
 
     async def _wait_for_room(self) -> None:
-        while not self.core.has_room:
+        """Others take blocks up to `ahead` beyond their ledgers: ours must not run away."""
+        while not self.core.has_room or self.core.first_missing - self.core.height > self._ahead:
             await self._moved.wait()

@@ -176,6 +176,8 @@ class Engine:
             ledger=ledger,
             delivery=delivery,
             patience=self.params.reconnect_total_time_threshold,
+            # Half of what followers take, because they are behind us by the way there.
+            ahead=self.params.state_block_buffer_size // 2,
         )
 
     def close_channel(self, name: str) -> None:
