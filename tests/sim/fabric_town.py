@@ -53,7 +53,13 @@ class Resident:
 
 
 class Town:
-    def __init__(self, start_ns: int, *, seed: int = 1) -> None:
+    """All residents, and what happens between them.
+
+    `strangers_meet`: whether a topic connects those who have not heard of each other. Else
+    what is published reaches only peers that its sender is connected with, or holds for alive.
+    """
+
+    def __init__(self, start_ns: int, *, seed: int = 1, strangers_meet: bool = True) -> None:
         self.now = 0.0
         self.start_ns = start_ns
         self.rng = Random(seed)
@@ -62,6 +68,9 @@ class Town:
         self.blocks: dict[str, list[Block]] = {}
         self.letters: list[tuple[float, int, bytes, int, Callable[[Resident], None]]] = []
         self.count = itertools.count()
+        self.strangers_meet = strangers_meet
+        self.silent: dict[bytes, None] = {}
+        "Peers of whose messages none arrives, though their connections stand."
 
     @property
     def wall_ns(self) -> int:
@@ -79,13 +88,15 @@ class Town:
         params: GossipParams = V14,
         ledgers: dict[str, MemoryLedger] | None = None,
     ) -> Resident:
+        """`bootstrap` names peers of the organization, or whole endpoints."""
         member = org.members[f"{name}.{org.domain}"]
         signer = member.signer
         outside, inside = f"{member.name}:7051", f"{member.name}:17051"
+        entries = [other if ":" in other else f"{other}.{org.domain}:17051" for other in bootstrap]
         params = params.replaced(
             endpoint=inside,
             external_endpoint=outside if external else "",
-            bootstrap=tuple(f"{other}.{org.domain}:17051" for other in bootstrap),
+            bootstrap=tuple(entries),
         )
         core = Peer(
             signer,
@@ -245,8 +256,9 @@ class Town:
             return
 
         def opens(receiver: Resident) -> None:
-            receiver.received.append((sender, protocol, envelope))
-            self.tells(receiver, ev.StreamMessage(sender, protocol, envelope))
+            if self.arrives(sender, receiver):
+                receiver.received.append((sender, protocol, envelope))
+                self.tells(receiver, ev.StreamMessage(sender, protocol, envelope))
 
         self.posts(peer, opens)
 
@@ -255,16 +267,26 @@ class Town:
         sender = resident.core.pki_id
 
         def opens(receiver: Resident) -> None:
-            receiver.received.append((sender, topic, envelope))
-            self.tells(receiver, ev.TopicMessage(sender, topic, envelope))
+            if self.arrives(sender, receiver):
+                receiver.received.append((sender, topic, envelope))
+                self.tells(receiver, ev.TopicMessage(sender, topic, envelope))
 
         for peer, other in list(self.residents.items()):
             # Nobody connects to one who may not know the topic, or tells it if connected.
             access = resident.core.access
             if topic not in other.topics or not access.may_know(other.core.org, topic):
                 continue
+            if not self.strangers_meet and not self.knows(resident, peer):
+                continue
             if self.links(resident, peer) and access.may_peer_know(peer, topic):
                 self.posts(peer, opens)
+
+    def arrives(self, sender: bytes, receiver: Resident) -> bool:
+        """Not what was under way on a connection that has been closed since."""
+        return sender in receiver.linked and sender not in self.silent
+
+    def knows(self, resident: Resident, peer: bytes) -> bool:
+        return peer in resident.linked or resident.core.membership.is_alive(peer)
 
     # -- What is seen
 

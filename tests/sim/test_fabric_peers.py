@@ -2,96 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import cache
-from random import Random
-
 import pytest
 
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
-from pubsub.fabric.blocks import Block
 from pubsub.fabric.channel_mac import channel_mac
-from pubsub.fabric.config import Endpoint
 from pubsub.fabric.content import content_of
 from pubsub.fabric.envelope import GossipEnvelope, sign_message, wrap_message
 from pubsub.fabric.intake_rules import PROTOCOL_OF, Verdict
-from pubsub.fabric.make_blocks import genesis_block, make_transaction
-from pubsub.fabric.make_channel import block_maker, channel_profile
-from pubsub.fabric.make_config import ChannelProfile
-from pubsub.fabric.make_org import OrganizationMaker
 from pubsub.pb.fabric.gossip_pb2 import Envelope, GossipMessage, PullMsgType
+from tests.sim.fabric_people import (
+    SALES,
+    SETTLED,
+    START_NS,
+    blocks,
+    genesis,
+    leaders,
+    organization,
+    settle,
+)
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
-WHEN = datetime(2026, 6, 1, 12, tzinfo=UTC)
-START_NS = int(WHEN.timestamp()) * 10**9
-SALES = "sales"
-SETTLED = 30.0
 Tag = GossipMessage.Tag
-
-
-@cache
-def organization(number: int) -> OrganizationMaker:
-    domain, entropy = f"org{number}.example", Random(number).randbytes
-    made = OrganizationMaker(domain, f"Org{number}MSP", entropy=entropy, when=WHEN)
-    made.add_peers(4, when=WHEN)
-    return made
-
-
-@cache
-def orderers() -> OrganizationMaker:
-    entropy = Random(9).randbytes
-    made = OrganizationMaker("orderers.example", "OrdererMSP", entropy=entropy, when=WHEN)
-    made.add_orderers(1, when=WHEN)
-    return made
-
-
-def profile(channel: str, *orgs: int) -> ChannelProfile:
-    made = [organization(number) for number in orgs]
-    anchors = {each.msp_id: [Endpoint(f"peer0.{each.domain}", 7051)] for each in made}
-    return channel_profile(channel, made, orderers(), anchor_peers=anchors)
-
-
-@cache
-def genesis(channel: str = SALES, *orgs: int) -> Block:
-    entropy = Random(5).randbytes
-    return genesis_block(profile(channel, *orgs or (1, 2)), entropy=entropy, when=WHEN)
-
-
-@cache
-def chain() -> list[Block]:
-    making = block_maker(genesis(), orderers(), entropy=Random(6).randbytes)
-    signer = organization(1).members["peer0.org1.example"].signer
-    entropy = Random(7).randbytes
-    return [
-        making.next_block(
-            [make_transaction(signer, SALES, b"sale %d" % n, entropy=entropy, when=WHEN)]
-        )
-        for n in range(60)
-    ]
-
-
-def blocks(count: int) -> list[Block]:
-    """Blocks 1 to `count`."""
-    return chain()[:count]
 
 
 @pytest.fixture
 def town() -> Town:
     return Town(START_NS)
-
-
-def settle(town: Town) -> list[Resident]:
-    """Of each organization peer0 and peer1 may be known by others, peer2 may not."""
-    residents = []
-    for org in (organization(1), organization(2)):
-        for number in range(3):
-            bootstrap = () if number == 0 else ("peer0",)
-            resident = town.moves_in(org, f"peer{number}", external=number < 2, bootstrap=bootstrap)
-            town.joins(resident, genesis())
-            residents.append(resident)
-    town.until(SETTLED)
-    return residents
 
 
 def test_each_peer_knows_those_that_it_may_know(town: Town) -> None:
@@ -106,10 +43,6 @@ def test_each_peer_knows_those_that_it_may_know(town: Town) -> None:
         for member in town.members(resident):
             is_ours = town.name(member.peer).endswith(org)
             assert bool(member.internal_endpoint) == is_ours
-
-
-def leaders(residents: list[Resident]) -> list[str]:
-    return [each.name for each in residents if each.core.channel(SALES).leading]
 
 
 def test_each_organization_elects_its_peer_with_the_lowest_id(town: Town) -> None:
