@@ -12,6 +12,7 @@ from pubsub.fabric.make_blocks import BlockMaker, genesis_block, make_transactio
 from pubsub.fabric.make_channel import block_maker, channel_profile
 from pubsub.fabric.make_config import ChannelProfile
 from pubsub.fabric.make_org import OrganizationMaker
+from pubsub.fabric.params import GossipParams
 from tests.sim.fabric_town import Resident, Town
 
 WHEN = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -86,6 +87,23 @@ def settle(town: Town, *, peers: int = 3, until: float = SETTLED) -> list[Reside
             resident = town.moves_in(org, f"peer{number}", external=number < 2, bootstrap=bootstrap)
             town.joins(resident, genesis())
             residents.append(resident)
+    town.until(until)
+    return residents
+
+
+def with_one_leader(
+    town: Town, count: int, base: GossipParams, *, leader: int = 0, until: float = SETTLED
+) -> list[Resident]:
+    """Peers of one organization; one gets blocks from the orderer, by its configuration."""
+    residents = []
+    for n in range(count):
+        params = base.replaced(use_leader_election=False, org_leader=n == leader)
+        bootstrap = ("peer0",) if n else ()
+        resident = town.moves_in(
+            organization(1, 24), f"peer{n}", external=False, bootstrap=bootstrap, params=params
+        )
+        town.joins(resident, genesis())
+        residents.append(resident)
     town.until(until)
     return residents
 

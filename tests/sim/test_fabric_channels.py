@@ -10,9 +10,8 @@ from pubsub.fabric.blocks import Block
 from pubsub.fabric.channel_mac import channel_mac
 from pubsub.fabric.config import config_from_block
 from pubsub.fabric.content import Content
-from pubsub.fabric.envelope import decode_envelope, wrap_message
-from pubsub.fabric.intake_rules import PROTOCOL_OF
-from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PullMsgType
+from pubsub.fabric.envelope import decode_envelope
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 from tests.sim.fabric_people import (
     SALES,
     SETTLED,
@@ -28,6 +27,7 @@ from tests.sim.fabric_people import (
     settle,
     transaction,
 )
+from tests.sim.fabric_talk import digests, numbers_got
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
 TOPICS = NETWORK.channel(SALES, genesis().hash)
@@ -115,29 +115,6 @@ def test_nobody_is_blamed_for_asking_one_that_has_not_joined(town: Town) -> None
         assert town.seen(resident, fx.Blamed) == []
 
 
-def hello(nonce: int) -> GossipMessage:
-    content = {"nonce": nonce, "msg_type": PullMsgType.BLOCK_MSG}
-    return GossipMessage(tag=Tag.CHAN_AND_ORG, channel=SALES.encode(), hello=content)
-
-
-def first_blocks() -> GossipMessage:
-    content = {"start_seq_num": 0, "end_seq_num": 1}
-    return GossipMessage(tag=Tag.CHAN_OR_ORG, channel=SALES.encode(), state_request=content)
-
-
-def is_answered(town: Town, asker: Resident, asked: Resident, message: GossipMessage) -> bool:
-    """Whether `asker` gets anything of the channel when it asks."""
-    before = len(asker.received)
-    envelope = wrap_message(message)
-    town.sends(asker, asked.core.pki_id, PROTOCOL_OF[envelope.content], envelope.raw)
-    town.until(town.now + 0.1)
-    answers = [decode_envelope(raw) for _, _, raw in asker.received[before:]]
-    wanted = (Content.DIGEST, Content.STATE_RESPONSE)
-    return any(
-        each.content in wanted and each.message.channel == SALES.encode() for each in answers
-    )
-
-
 def test_one_of_three_leaves_and_takes_no_more_part(town: Town) -> None:
     residents = settle(town)[:3]
     for block in blocks(5):
@@ -145,8 +122,8 @@ def test_one_of_three_leaves_and_takes_no_more_part(town: Town) -> None:
     town.until(town.now + 5)
     leaver, others = residents[0], residents[1:]
     town.until(town.now + 2)
-    assert is_answered(town, leaver, others[0], hello(1))
-    assert is_answered(town, others[0], leaver, hello(2))
+    assert digests(town, leaver, others[0], 1)
+    assert digests(town, others[0], leaver, 2)
 
     town.tells(leaver, ev.LeaveChannel(SALES))
     town.until(town.now + 5)
@@ -159,8 +136,8 @@ def test_one_of_three_leaves_and_takes_no_more_part(town: Town) -> None:
         # It is alive all the same.
         assert leaver.name in town.view(resident)
     assert leaver.core.channel(SALES).peers == []
-    assert not is_answered(town, others[0], leaver, hello(3))
-    assert not is_answered(town, leaver, others[0], hello(4))
+    assert digests(town, others[0], leaver, 3) == []
+    assert digests(town, leaver, others[0], 4) == []
     commits = list(leaver.commits)
     for block in blocks(10)[5:]:
         town.orders(SALES, block)
@@ -193,7 +170,7 @@ def test_an_organization_that_is_removed_loses_topics_state_and_blocks(town: Tow
     ours, theirs = residents[:3], residents[3:]
     town.orders(SALES, blocks(1)[0])
     town.until(town.now + 5)
-    assert is_answered(town, theirs[0], ours[0], first_blocks())
+    assert numbers_got(town, theirs[0], ours[0], 0, 1) == [0, 1]
     making = maker_after(blocks(1)[0])
     town.orders(SALES, making.next_config(profile(SALES, 1), when=WHEN))
     town.until(town.now + 0.1)
@@ -224,4 +201,4 @@ def test_an_organization_that_is_removed_loses_topics_state_and_blocks(town: Tow
         channel = resident.core.channel(SALES)
         assert not any(channel.state_of(each.core.pki_id) for each in theirs)
         assert len(channel.peers) == 2
-    assert not is_answered(town, theirs[0], ours[0], first_blocks())
+    assert numbers_got(town, theirs[0], ours[0], 0, 1) == []

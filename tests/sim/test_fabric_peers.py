@@ -21,6 +21,7 @@ from tests.sim.fabric_people import (
     organization,
     settle,
 )
+from tests.sim.fabric_talk import block_message
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
 Tag = GossipMessage.Tag
@@ -141,7 +142,7 @@ def attacks(us: Resident, topics: list[str]) -> list[ev.TopicMessage | ev.Stream
         sign_message(
             GossipMessage(tag=Tag.CHAN_AND_ORG, channel=name, leadership_msg=lead), us.signer
         ),
-        blocks_message(blocks(1)[0].raw, 1),
+        block_message(blocks(1)[0].raw, 1),
     ]
     streams = [ev.StreamMessage(pki_id, protocol_of(one), wrap_message(one).raw) for one in asks]
     published = [ev.TopicMessage(pki_id, topic, one.raw) for topic in topics for one in says]
@@ -150,15 +151,6 @@ def attacks(us: Resident, topics: list[str]) -> list[ev.TopicMessage | ev.Stream
 
 def protocol_of(message: GossipMessage) -> str:
     return PROTOCOL_OF[content_of(message)]
-
-
-def blocks_message(
-    raw: bytes, number: int, channel: str = SALES, tag: int = Tag.CHAN_AND_ORG
-) -> GossipEnvelope:
-    payload = {"seq_num": number, "data": raw}
-    return wrap_message(
-        GossipMessage(tag=tag, channel=channel.encode(), data_msg={"payload": payload})
-    )
 
 
 def secrets(residents: list[Resident]) -> list[bytes]:
@@ -272,13 +264,13 @@ def lies(town: Town, target: Resident, liar: Resident, other: Resident) -> dict[
     told["state of another channel"] = said(places[1], sign_message(state, other.signer).raw)
     first, good_block, place = blocks(1)[0].raw, blocks(2)[1].raw, topics.blocks(org)
     bad = good_block.replace(b"sale 1", b"sale 9")
-    told["forged block"] = said(place, blocks_message(bad, 2).raw)
-    told["block of another number"] = said(place, blocks_message(first, 2).raw)
-    told["block of another channel"] = said(place, blocks_message(good_block, 2, "hr").raw)
+    told["forged block"] = said(place, block_message(bad, 2).raw)
+    told["block of another number"] = said(place, block_message(first, 2).raw)
+    told["block of another channel"] = said(place, block_message(good_block, 2, "hr").raw)
     tag = Tag.CHAN_OR_ORG
-    told["mis-tagged block"] = said(place, blocks_message(good_block, 2, tag=tag).raw)
-    told["block far ahead"] = said(place, blocks_message(good_block, 1000).raw)
-    told["block that was here"] = said(place, blocks_message(first, 1).raw)
+    told["mis-tagged block"] = said(place, block_message(good_block, 2, tag=tag).raw)
+    told["block far ahead"] = said(place, block_message(good_block, 1000).raw)
+    told["block that was here"] = said(place, block_message(first, 1).raw)
     return told
 
 
@@ -322,6 +314,6 @@ def test_what_is_forged_stale_mis_tagged_or_of_another_channel_changes_nothing(
     # The same, told as it should be, is taken.
     good = blocks(2)[1].raw
     topic = NETWORK.channel(SALES, genesis().hash).blocks(target.core.org)
-    event = ev.TopicMessage(liar.core.pki_id, topic, blocks_message(good, 2).raw)
+    event = ev.TopicMessage(liar.core.pki_id, topic, block_message(good, 2).raw)
     done = target.core.handle(event, now=town.now, wall_ns=town.wall_ns)
     assert done == [fx.Validated(None, Verdict.ACCEPT), fx.Commit(SALES, 2, good)]
