@@ -127,11 +127,14 @@ class Election:
         self, sender: bytes, message: LeadershipMessage, *, now: float
     ) -> list[Action]:
         """A proposal or declaration, signed by `sender`. Old ones and strangers are ignored."""
-        if sender == self._me or sender not in self._candidates():
+        if sender == self._me or self._phase is Phase.STOPPED:
             return []
-        if not self.is_fresh(sender, message) or self._phase is Phase.STOPPED:
+        if not self.is_fresh(sender, message):
             return []
+        # Of strangers too, or what they once said would be passed on for ever.
         self._heard[sender] = _Heard(_time_of(message), now)
+        if sender not in self._candidates():
+            return []
         if not message.is_declaration:
             self._proposals[sender] = None
             return []

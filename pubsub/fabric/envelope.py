@@ -190,6 +190,32 @@ def _own(envelope: gossip_pb2.Envelope) -> GossipEnvelope:
         raise ParamError(f"no peer would accept this message: {error}") from error
 
 
+def is_bare(envelope: GossipEnvelope) -> bool:
+    """Whether there is nothing in it or about it that its author did not put there.
+
+    Nobody signs the envelope itself, nor a block's message: with fields that nobody reads
+    one message would become any number of them, good all alike. Only AliveMessages have
+    secrets; one is good wherever it stands.
+    """
+    bare = gossip_pb2.Envelope(payload=envelope.payload, signature=envelope.signature)
+    if envelope.secret is not None:
+        if envelope.content is not Content.ALIVE:
+            return False
+        bare.secret_envelope.payload = envelope.secret.payload
+        bare.secret_envelope.signature = envelope.secret.signature
+    if bare.ByteSize() != len(envelope.raw) or bare.SerializeToString() != envelope.raw:
+        return False
+    return envelope.content is not Content.DATA or _is_bare_block(envelope)
+
+
+def _is_bare_block(envelope: GossipEnvelope) -> bool:
+    message, block = envelope.message, envelope.message.data_msg.payload
+    bare = gossip_pb2.GossipMessage(channel=message.channel, tag=message.tag)
+    bare.data_msg.payload.seq_num = block.seq_num
+    bare.data_msg.payload.data = block.data
+    return not envelope.signature and bare.SerializeToString() == envelope.payload
+
+
 def strip_secret(envelope: GossipEnvelope) -> GossipEnvelope:
     """The same envelope without its secret, as it may leave the author's organization."""
     if envelope.secret is None:

@@ -109,7 +109,11 @@ class Inbox:
             return self._read_in(self._channels[name], peer, envelope)
         match envelope.content:
             case Content.MEMBERSHIP_REQUEST:
-                about = self._alive_in(message.mem_req.self_information)
+                about = self._intake.alive_in(
+                    message.mem_req.self_information,
+                    now=self._moment.now,
+                    when=self._moment.when,
+                )
                 return self.perform(
                     self._membership.on_membership_request(
                         peer, about, message.nonce, now=self._moment.now
@@ -130,16 +134,16 @@ class Inbox:
         if not self._membership.awaits(peer, message.nonce):
             self.counters[Content.MEMBERSHIP_RESPONSE] += 1
             return []
-        alive = [one for raw in message.mem_res.alive if (one := self._alive_in(raw))]
-        dead = [one for raw in message.mem_res.dead if (one := self._alive_in(raw))]
+        now, when = self._moment.now, self._moment.when
+        alive, dead = (
+            [one for raw in part if (one := self._intake.news_in(raw, now=now, when=when))]
+            for part in (message.mem_res.alive, message.mem_res.dead)
+        )
         return self.perform(
             self._membership.on_membership_response(
                 peer, message.nonce, alive, dead, now=self._moment.now
             )
         )
-
-    def _alive_in(self, raw: bytes) -> Alive | None:
-        return self._intake.alive_in(raw, now=self._moment.now, when=self._moment.when)
 
     def _read_in(
         self, channel: JoinedChannel, peer: bytes, envelope: GossipEnvelope

@@ -91,6 +91,7 @@ class Reason(enum.StrEnum):
     NOT_IN_CHANNEL = "channel that we are not in"
     NO_LEDGER = "asked for blocks of a ledger that is kept elsewhere"
     LEFT = "of a channel that we have left"
+    DRESSED_UP = "with something about it that nobody signs"
     SECRET = "secret outside its organization"
     ENDPOINT = "author that other organizations may not know"
     UNKNOWN_AUTHOR = "unknown author"
@@ -143,6 +144,9 @@ class View(Protocol):
 
     def freshness(self, alive: Alive) -> Freshness:
         """How a message stands to the last one of its author."""
+
+    def is_news(self, alive: Alive) -> bool:
+        """Whether there is anything in a message that is not known."""
 
 
 class Channel(Protocol):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pubsub.fabric.actions import CloseConnection, Publish, Send, Warn, short
-from pubsub.fabric.disclosure import Standing, envelope_for, may_tell
+from pubsub.fabric.disclosure import Standing, envelope_for, may_tell, without_secret
 from pubsub.fabric.entry_points import Dial, EntryPoints
 from pubsub.fabric.heartbeat import Heartbeat, Sign, Us
 from pubsub.fabric.members import Alive, Change, Freshness, Member, Members, State
@@ -134,12 +134,27 @@ class Membership:
         """To be asked before signatures are checked.
 
         The SAME message of a living peer comes with its secret by one topic and without it
-        by another, so topics carry it on; what is OLD ends here.
+        by another, so topics carry it on; what is OLD ends here. So does the same message
+        with another secret: an author's old secrets are good too, and anybody may put one in.
         """
         freshness = self._members.freshness(alive.peer, alive.time)
-        if freshness is Freshness.SAME and not self.is_alive(alive.peer):
+        if freshness is not Freshness.SAME:
+            return freshness
+        record = self._members.get(alive.peer)
+        if record is None or record.state is not State.ALIVE:
             return Freshness.OLD
-        return freshness
+        held, came = record.envelope, alive.envelope
+        forms = (held, without_secret(held))
+        is_same = came in forms or without_secret(came) == held
+        return Freshness.SAME if is_same else Freshness.OLD
+
+    def is_news(self, alive: Alive) -> bool:
+        """Whether it is newer than what we hold, or brings an internal endpoint that we lack."""
+        freshness = self.freshness(alive)
+        if freshness is not Freshness.SAME:
+            return freshness is Freshness.NEW
+        member = self.lookup(alive.peer)
+        return bool(alive.internal_endpoint and member and not member.internal_endpoint)
 
     def standing(self, peer: bytes) -> Standing:
         """What decides who may hear of a peer."""

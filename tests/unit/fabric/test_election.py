@@ -203,6 +203,17 @@ def test_strangers_count_for_nothing(what: str) -> None:
     assert script.election.leading
 
 
+def test_what_strangers_said_is_passed_on_once() -> None:
+    """A topic carries on what is fresh: a stranger's old words are not, though none counts."""
+    script = Script([HIGH])
+    script.until(2)
+    said = LeadershipMessage(timestamp=PeerTime(inc_num=START_NS, seq_num=5))
+    assert script.election.is_fresh(LOW, said)
+    assert script.hears(LOW, "declares", time=(START_NS, 5)) == []
+    assert not script.election.is_fresh(LOW, said)
+    assert script.until(6) == [(6, LEADS), (6, ("declares", 2))]
+
+
 def test_old_messages_count_for_nothing() -> None:
     script = Script([LOW])
     script.until(2)

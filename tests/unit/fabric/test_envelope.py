@@ -16,6 +16,7 @@ from pubsub.fabric.envelope import (
     GossipEnvelope,
     UnsignedError,
     decode_envelope,
+    is_bare,
     sign_message,
     strip_secret,
     verify_envelope,
@@ -127,6 +128,51 @@ def test_a_secret_comes_off_without_a_trace() -> None:
 def test_fields_that_we_do_not_know_go_with_the_secret() -> None:
     raw = with_secret().raw + b"\x2a\x06inside"
     assert b"inside" not in strip_secret(decode_envelope(raw)).raw
+
+
+@pytest.mark.parametrize("content", sorted(SIGNED | {Content.DATA}))
+def test_an_envelope_is_bare_as_its_author_made_it_and_in_no_other_form(content: Content) -> None:
+    message = one_of_each()[content]
+    envelope = sign_message(message, ANN) if content in SIGNED else wrap_message(message)
+    assert is_bare(envelope)
+    payload, signature = envelope.payload, envelope.signature
+    twice = encoded(payload, b"other") + envelope.raw
+    swapped = encoded(b"", signature) + encoded(payload)
+    for dressed in (envelope.raw + b"\x2a\x03any", twice, swapped, envelope.raw + b"\x12\x00"):
+        again = decode_envelope(dressed)
+        assert again.payload == payload
+        # In the order that all write there is only one form of an envelope without signature.
+        assert is_bare(again) == (dressed == envelope.raw)
+
+
+def test_only_an_alive_message_is_bare_with_a_secret() -> None:
+    assert is_bare(with_secret())
+    assert is_bare(strip_secret(with_secret()))
+    assert not is_bare(decode_envelope(with_secret().raw + b"\x2a\x06inside"))
+    theirs = gossip_pb2.Envelope.FromString(with_secret().raw).secret_envelope
+    envelope = gossip_pb2.Envelope.FromString(sign_message(state_info(), ANN).raw)
+    envelope.secret_envelope.CopyFrom(theirs)
+    stuck_on = decode_envelope(envelope.SerializeToString())
+    verify_envelope(stuck_on, ANN.verify)
+    assert not is_bare(stuck_on)
+
+
+def test_a_block_is_bare_without_what_its_orderers_did_not_sign() -> None:
+    assert is_bare(wrap_message(block(7)))
+    assert not is_bare(decode_envelope(encoded(block(7), b"signature")))
+    for extra in ({"nonce": 1}, {"data_msg": {"payload": {"private_data": [b"private"]}}}):
+        message = block(7)
+        message.MergeFrom(GossipMessage(**extra))
+        assert not is_bare(wrap_message(message))
+    payload = block(7).SerializeToString() + b"\xfa\x7f\x03any"
+    assert not is_bare(decode_envelope(encoded(payload)))
+
+
+@needs_recordings
+def test_recorded_envelopes_are_bare() -> None:
+    recorded = [decode_envelope(raw) for raw in framed("envelopes.bin")]
+    assert len(recorded) > 200
+    assert all(map(is_bare, recorded))
 
 
 def test_signatures_are_over_the_bytes_that_came() -> None:

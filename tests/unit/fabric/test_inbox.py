@@ -78,6 +78,15 @@ def test_one_that_asks_in_the_name_of_another_is_told_nothing(desk):
     assert warning.key == "membership.spoof"
 
 
+def test_one_that_asks_in_the_name_of_a_stranger_does_not_make_it_known(desk):
+    about = GossipMessage.FromString(alive(BEN, seq=2).payload)
+    about.alive_msg.identity = BEN.identity
+    content = {"self_information": sign_message(about, BEN).raw}
+    message = GossipMessage(tag=Tag.EMPTY, nonce=5, mem_req=content)
+    assert desk.gets(names.MEMBERSHIP, message, BOB) == []
+    assert BEN.pki_id not in desk.core._mapper
+
+
 def test_a_request_whose_own_information_is_not_good_is_not_answered(desk):
     message = request(ANN)
     message.mem_req.self_information = state(ANN).raw

@@ -62,6 +62,9 @@ class View:
             return Freshness.NEW
         return Freshness.SAME if alive.time == self.heard else Freshness.OLD
 
+    def is_news(self, alive):
+        return alive.time > self.heard
+
 
 class Joined:
     """A channel whose answers are set by the test."""
@@ -313,6 +316,14 @@ def test_the_name_of_a_channel_is_not_said_where_a_mac_or_nothing_belongs(desk, 
     assert desk.topic(topic, sign_message(message, author)) == refused(Reason.CHANNEL)
 
 
+@pytest.mark.parametrize("topic", [HOME, TOPICS.alive, TOPICS.state, ORG_STATE, LEADER, BLOCKS])
+def test_what_has_something_about_it_that_nobody_signs_is_rejected(desk, topic):
+    dressed = GOOD[topic].raw + b"\x2a\x03any"
+    sender = BOB if topic in (TOPICS.alive, TOPICS.state) else ANN
+    assert desk.topic(topic, dressed, sender) == refused(Reason.DRESSED_UP)
+    assert desk.channel.verified == []
+
+
 # -- Authors
 
 
@@ -330,9 +341,9 @@ def test_an_alive_message_brings_its_authors_identity():
     assert desk.topic(HOME, alive(EVE, identity=True)) == refused(Reason.UNKNOWN_AUTHOR)
     message = GossipMessage.FromString(alive(US).payload)
     message.alive_msg.membership.pki_id = bytes(32)
-    message.alive_msg.identity = BOB.identity
+    message.alive_msg.identity = ANN.identity
     payload = message.SerializeToString()
-    lie = Envelope(payload=payload, signature=BOB.sign(payload)).SerializeToString()
+    lie = Envelope(payload=payload, signature=ANN.sign(payload)).SerializeToString()
     assert desk.topic(HOME, lie) == refused(Reason.SIGNATURE)
 
 
@@ -508,6 +519,12 @@ def test_messages_that_name_a_channel_where_none_belongs_are_rejected(desk):
     assert desk.stream(named) == refused(Reason.CHANNEL)
     identities = hello(PullMsgType.IDENTITY_MSG, Tag.EMPTY)
     assert desk.stream(identities) == refused(Reason.CHANNEL)
+    asked = asks_for_states(ANN)
+    asked.channel = CHANNEL.encode()
+    assert desk.stream(asked) == refused(Reason.CHANNEL)
+    proof = one_of_each()[Content.CONNECTION]
+    proof.channel = CHANNEL.encode()
+    assert desk.stream(proof) == refused(Reason.CHANNEL)
 
 
 def test_outsiders_ask_in_vain(desk):
@@ -558,3 +575,26 @@ def test_the_parts_of_answers_are_judged_one_by_one(desk):
     }
     desk.channel.held[BOB.pki_id] = PeerState.of(state(BOB, time=(2, 1)))
     assert state_in(state(BOB)) is None
+
+
+def test_of_answers_only_what_is_news_is_checked(desk):
+    def news_in(envelope):
+        return desk.intake.news_in(raw_of(envelope), now=1.0, when=WHEN)
+
+    assert news_in(alive(BOB)) == Alive.of(alive(BOB))
+    assert news_in(forged(alive(BOB))) is None
+    desk.view.heard = (1, 1)
+    counted = dict(desk.intake.counters)
+    assert news_in(alive(BOB)) is None
+    assert news_in(forged(alive(BOB))) is None
+    assert desk.intake.counters == counted
+    # What is said in our own name is always of interest.
+    assert news_in(alive(US)) == Alive.of(alive(US))
+
+
+def test_an_answer_makes_known_who_was_not_and_a_request_does_not():
+    desk = Desk(know=())
+    envelope = alive(ANN, identity=True)
+    assert desk.intake.alive_in(envelope.raw, now=1.0, when=WHEN) is None
+    assert desk.intake.news_in(envelope.raw, now=1.0, when=WHEN) == Alive.of(envelope)
+    assert ANN.pki_id in desk.mapper

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pubsub.fabric.actions import CloseConnection, Publish, Send, Warn
+from pubsub.fabric.disclosure import without_secret
 from pubsub.fabric.entry_points import Dial
 from pubsub.fabric.heartbeat import Us
 from pubsub.fabric.members import Alive, Freshness
@@ -21,6 +22,7 @@ from pubsub.fabric.membership import MAX_PROBES, MemberChanged, Membership, Prob
 from pubsub.fabric.params import V3
 from pubsub.pb.fabric.gossip_pb2 import (
     AliveMessage,
+    Envelope,
     GossipMessage,
     Member,
     MembershipResponse,
@@ -369,6 +371,41 @@ def test_others_clocks_may_show_anything() -> None:
     assert script.membership.freshness(alive(P, last - 1, last)) is Freshness.OLD
     assert script.membership.freshness(alive(P, last, 0)) is Freshness.SAME
     assert script.membership.freshness(alive(P, last, 1)) is Freshness.NEW
+
+
+def test_the_same_message_comes_with_its_secret_or_without_and_in_no_other_form() -> None:
+    script = Script()
+    whole = alive(P, 1, 1)
+    bare = replace(whole, envelope=without_secret(whole.envelope), internal_endpoint="")
+    moved = Envelope.FromString(whole.envelope)
+    moved.secret_envelope.signature = b"of another time"
+    other = replace(whole, envelope=moved.SerializeToString(), internal_endpoint="elsewhere:1")
+    dressed = replace(whole, envelope=whole.envelope + b"\x2a\x03any")
+    twin = alive(P, 1, 1, metadata=b"twin")
+
+    def freshness() -> list[Freshness]:
+        return [script.membership.freshness(each) for each in (whole, bare, other, dressed, twin)]
+
+    assert freshness() == [Freshness.NEW] * 5
+    script.hears(whole)
+    assert freshness() == [Freshness.SAME] * 2 + [Freshness.OLD] * 3
+    assert script.hears(other) == []
+    (member,) = script.membership.members
+    assert member.internal_endpoint == "p:7051"
+
+
+def test_of_a_message_that_came_without_its_secret_any_is_the_same() -> None:
+    script = Script()
+    whole = alive(P, 1, 1)
+    bare = replace(whole, envelope=without_secret(whole.envelope), internal_endpoint="")
+    assert script.membership.is_news(bare)
+    script.hears(bare)
+    assert script.membership.freshness(whole) is Freshness.SAME
+    assert script.membership.is_news(whole)
+    assert not script.membership.is_news(bare)
+    assert script.hears(whole) == [("MOVED", "p")]
+    assert not script.membership.is_news(whole)
+    assert not script.membership.is_news(alive(P, 1, 0))
 
 
 def test_unknown_identities_are_not_taken_in() -> None:
