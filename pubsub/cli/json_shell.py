@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from pubsub.cli.command_run import Terminal
 from pubsub.cli.line_reader import Line, TooLong
 from pubsub.cli.options import Options, check_topic
 from pubsub.cli.printable import count
-from pubsub.cli.shell import Quit, Shell, Terminal
+from pubsub.cli.shell import Quit, Shell
 from pubsub.errors import LocalError, ParamError
 from pubsub.identity import PeerId, parse_address
 

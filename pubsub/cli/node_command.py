@@ -7,20 +7,18 @@ print the help is imported when it is.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from pubsub.cli import entry
+from pubsub.cli.entry import flag, several, version_option
 
 if TYPE_CHECKING:
     from pubsub.cli.options import Options
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 PROGRAM = "pubsub-node"
-USAGE_ERROR, INTERRUPTED = 2, 130
 
 EPILOG = """
 \b
@@ -51,44 +49,12 @@ Exit status: 0 done; 1 with --quit-at-eof, not every line reached somebody;
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
-    try:
-        status = run_command(arguments)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    entry.run_to_exit(lambda: run_command(arguments))
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say and return the exit status."""
-    from pubsub.errors import ParamError
-
-    try:
-        status = command.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-    except click.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        return complain(error.format_message())
-    except ParamError as error:
-        return complain(str(error))
-    return int(status or 0)
-
-
-def complain(message: str) -> int:
-    """One line on standard error."""
-    from pubsub.cli.printable import printable
-
-    line = printable(" ".join(message.split()))
-    # Where nobody can be told, the exit status still says it.
-    with suppress(OSError):
-        if sys.stderr is not None:
-            print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
-    return USAGE_ERROR
-
-
-def print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        click.echo(f"{PROGRAM} {version()}")
-        context.exit()
+    return entry.run_click(command, PROGRAM, arguments)
 
 
 def print_params(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -102,38 +68,20 @@ def print_params(context: click.Context, _: click.Parameter, wanted: bool) -> No
         context.exit()
 
 
-def version() -> str:
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
-
-    try:
-        return version_of("gossipsub-trio")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
-def _flag(*names: str, help: str, **more: Any) -> Callable[[Function], Function]:
-    return click.option(*names, is_flag=True, help=help, **more)
-
-
-def _several(*names: str, metavar: str, help: str) -> Callable[[Function], Function]:
-    return click.option(*names, multiple=True, metavar=metavar, help=f"{help} Repeatable.")
-
-
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EPILOG,
 )
-@_several("--topic", "-t", metavar="TOPIC", help="Take part in TOPIC.")
-@_several("--relay", metavar="TOPIC", help="Pass TOPIC's messages on without reading them.")
-@_several(
+@several("--topic", "-t", metavar="TOPIC", help="Take part in TOPIC.")
+@several("--relay", metavar="TOPIC", help="Pass TOPIC's messages on without reading them.")
+@several(
     *("--listen", "-l"),
     metavar="ADDR",
     help="Accept peers at ADDR; port 0 takes a free one.  [default: /ip4/0.0.0.0/tcp/0]",
 )
-@_several("--connect", "-c", metavar="ADDR", help="Dial ADDR once, at the start.")
-@_several("--bootstrap", "-b", metavar="ADDR", help="Keep connected to ADDR.")
-@_several(
+@several("--connect", "-c", metavar="ADDR", help="Dial ADDR once, at the start.")
+@several("--bootstrap", "-b", metavar="ADDR", help="Keep connected to ADDR.")
+@several(
     "--direct",
     metavar="ADDR",
     help="Keep connected to the peer at ADDR, which ends in /p2p/PEER-ID, and send it "
@@ -151,21 +99,20 @@ def _several(*names: str, metavar: str, help: str) -> Callable[[Function], Funct
     show_default=True,
     help="Sign messages and take only signed ones, or send and take anonymous ones.",
 )
-@_several("--param", "-p", metavar="NAME=VALUE", help="Set a parameter of the router.")
+@several("--param", "-p", metavar="NAME=VALUE", help="Set a parameter of the router.")
 @click.option(
     "--publish-interval",
     metavar="SECONDS",
     help="Publish a numbered message to every topic, again and again.",
 )
-@_flag("--json", help="Speak JSON, one object a line, on standard input and output.")
-@_flag("--quit-at-eof", help="Leave when standard input has ended and all is sent.")
-@_flag("--no-mdns", help="Do not look for peers on this machine and LAN.")
-@_flag("--quiet", "-q", help="Print messages and errors only.")
-@_flag("--verbose", "-v", help="Also tell of connections, the mesh and what was dropped.")
-@_flag("--help-params", help="List the parameters for --param.", callback=print_params,
+@flag("--json", help="Speak JSON, one object a line, on standard input and output.")
+@flag("--quit-at-eof", help="Leave when standard input has ended and all is sent.")
+@flag("--no-mdns", help="Do not look for peers on this machine and LAN.")
+@flag("--quiet", "-q", help="Print messages and errors only.")
+@flag("--verbose", "-v", help="Also tell of connections, the mesh and what was dropped.")
+@flag("--help-params", help="List the parameters for --param.", callback=print_params,
        is_eager=True, expose_value=False)  # fmt: skip
-@_flag("--version", help="Print the version.", callback=print_version,
-       is_eager=True, expose_value=False)  # fmt: skip
+@version_option(PROGRAM)
 def command(**given: Any) -> int:
     """Take part in GossipSub topics over libp2p.
 

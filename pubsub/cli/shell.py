@@ -13,13 +13,12 @@ import os
 import random
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
+from pubsub.cli.command_run import Terminal
 from pubsub.cli.line_reader import Line, LineReader, TooLong
-from pubsub.cli.line_writer import LineWriter
 from pubsub.cli.log_lines import warnings_to
 from pubsub.cli.options import Options
 from pubsub.cli.printable import count, printable, short
@@ -35,18 +34,6 @@ PROGRAM = "pubsub-node"
 SUBSCRIPTION_CAPACITY = 8192
 LOSS_CHECK_INTERVAL = 1.0
 TOO_FAST = "they came faster than we could print"
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """Where the command reads and writes."""
-
-    out: LineWriter
-    err: LineWriter
-    input: int | None
-    "The descriptor of standard input, unless it is closed."
-
-    input_is_terminal: bool
 
 
 class Quit(Exception):

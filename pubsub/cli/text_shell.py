@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from pubsub.cli.command_run import Terminal
 from pubsub.cli.line_reader import Line, TooLong
 from pubsub.cli.options import Options
 from pubsub.cli.printable import count, printable, printable_bytes, short
 from pubsub.cli.publisher import FIRST_PEER_WAIT
-from pubsub.cli.shell import TOO_FAST, Shell, Terminal
+from pubsub.cli.shell import TOO_FAST, Shell
 from pubsub.identity import PeerId
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import Any
 import trio
 import trio.testing
 
+from pubsub.cli.command_run import Terminal
 from pubsub.cli.options import Options
-from pubsub.cli.shell import Shell, Terminal
+from pubsub.cli.shell import Shell
 from pubsub.errors import DialError, ParamError
 from pubsub.identity import Address, PeerId, PrivateKey, peer_id_of
 from pubsub.node.channel import Channel
