@@ -9,7 +9,7 @@ SETUP := ./scripts/setup
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint fmt types proto proto-check bench interop clean
+.PHONY: help demo demo-fabric test test-slow lint fmt types proto proto-check bench interop clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -18,6 +18,10 @@ help: ## list the targets
 demo: ## watch a few nodes find each other and talk
 	@$(SETUP) run
 	@$(RUN) examples/demo.py
+
+demo-fabric: ## watch Fabric peers elect leaders and carry blocks to every ledger
+	@$(SETUP) fabric
+	@$(RUN) -m pubsub.cli.fabric_command demo
 
 test: ## run the tests (under a minute)
 	@$(SETUP) test
