@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from typing import final
 
 import trio
@@ -47,6 +49,7 @@ class Contacts:
         self._directory = directory
         self._dial_timeout = dial_timeout
         self._proof_timeout = proof_timeout
+        self._turns: dict[Hashable, trio.Lock] = {}
 
     async def dial(self, endpoint: str) -> Proven:
         """Connect, and return who is there. Raises ParamError, DialError or another PubSubError."""
@@ -61,15 +64,26 @@ class Contacts:
 
     async def reach(self, pki_id: bytes, endpoints: list[str]) -> bool:
         """Be connected to a peer that may be at one of these endpoints."""
-        if self._directory.peer(pki_id) is not None:
-            await trio.lowlevel.checkpoint()
-            return True
-        for endpoint in endpoints:
-            try:
-                await self.dial(endpoint)
-            except PubSubError:
-                continue
+        # Several who want the same peer are content with one connection.
+        async with self._turn(pki_id):
             if self._directory.peer(pki_id) is not None:
                 return True
-        await trio.lowlevel.checkpoint()
+            for endpoint in endpoints:
+                try:
+                    await self.dial(endpoint)
+                except PubSubError:
+                    continue
+                if self._directory.peer(pki_id) is not None:
+                    return True
         return False
+
+    @asynccontextmanager
+    async def _turn(self, key: Hashable) -> AsyncIterator[None]:
+        """Wait until nobody else is at what `key` stands for."""
+        lock = self._turns.setdefault(key, trio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and self._turns.get(key) is lock:
+                del self._turns[key]

@@ -99,20 +99,26 @@ class Links:
         self._nursery.start_soon(self._dial, asked)
 
     async def _dial(self, asked: fx.Dial) -> None:
+        if asked.peer is not None:
+            await self._probe(asked.peer, asked.endpoint)
+            return
         try:
             proven = await self._contacts.dial(asked.endpoint)
         except PubSubError as error:
             if isinstance(error, ParamError):
                 self._owner.warn(Warn("peer.endpoint", str(error)))
-            if asked.peer is None:
-                self._owner.feed(ev.DialFailed(asked.endpoint, str(error)))
-            return
-        if asked.peer is None:
+            self._owner.feed(ev.DialFailed(asked.endpoint, str(error)))
+        else:
             self._keep(asked.endpoint, proven.pki_id)
             self._owner.feed(ev.Dialed(asked.endpoint, proven.pki_id))
-        elif asked.peer == proven.pki_id:
-            # It may have been connected all the time, though it was silent.
-            self._owner.feed(ev.PeerProven(proven.pki_id, proven.identity))
+
+    async def _probe(self, pki_id: bytes, endpoint: str) -> None:
+        """Look for a peer that is thought dead; it may be connected, though it was silent."""
+        await self._contacts.reach(pki_id, [endpoint])
+        peer = self._owner.directory.peer(pki_id)
+        proven = self._owner.directory.of(peer) if peer is not None else None
+        if proven is not None:
+            self._owner.feed(ev.PeerProven(pki_id, proven.identity))
 
     def _keep(self, endpoint: str, pki_id: bytes) -> None:
         """Bootstrap and anchor peers are disconnected last when there are too many."""
