@@ -65,6 +65,10 @@ class Links:
 
     # -- Proofs (pubsub.fabric_node.proofs.Judge)
 
+    @property
+    def closed(self) -> bool:
+        return self._owner.closed
+
     def own_proof(self) -> bytes:
         return make_proof(self._signer, self._host.peer_id)
 

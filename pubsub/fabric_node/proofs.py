@@ -46,6 +46,10 @@ class Judge(Protocol):
     def gone(self, peer: PeerId) -> None:
         """The last connection to a peer has ended."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is let in any more."""
+
 
 @final
 class Proofs:
@@ -74,7 +78,8 @@ class Proofs:
 
     def peer_connected(self, peer: PeerId, connection: HostConnection) -> None:
         """The two must become known to each other, or part."""
-        if peer not in self._asking:
+        # The host lives a little longer than we do.
+        if peer not in self._asking and not self._judge.closed:
             scope = self._asking[peer] = trio.CancelScope()
             self._nursery.start_soon(self._expect, peer, scope, connection.outbound)
 
