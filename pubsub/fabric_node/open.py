@@ -25,6 +25,7 @@ from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.service import GossipService
 from pubsub.fabric_node.tracker import track_membership
+from pubsub.host import HostParams
 from pubsub.identity import Address, PeerId, PrivateKey, parse_address
 from pubsub.node.node import Node
 from pubsub.node.nursery_errors import only_error
@@ -164,6 +165,8 @@ class _Plan:
         return open_node(
             key=self.key,
             params=Params(signing=Signing.NONE, max_message_size=size),
+            # Endpoints are told by Fabric's rules: an internal one to its organization only.
+            host_params=HostParams(tell_addresses=False),
             message_id=lambda message: message_id(message.topic, message.data),
             may_know=may_know,
         )

@@ -111,8 +111,12 @@ class Host:
         return [address.with_peer(self.peer_id) for address in found]
 
     def signed_record(self) -> bytes | None:
-        """Our own word on our addresses, for others to pass on; None if we do not listen."""
-        return self._record.sealed(self.addresses)
+        """Our own word on our addresses, for others to pass on; None if we tell of none."""
+        return self._record.sealed(self._told_addresses)
+
+    @property
+    def _told_addresses(self) -> list[Address]:
+        return self.addresses if self.params.tell_addresses else []
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -353,7 +357,7 @@ class Host:
     def _identify_message(self, observed: Address) -> bytes:
         return identify.encode(
             key=self.key.public_key,
-            addresses=self.addresses,
+            addresses=self._told_addresses,
             protocols=self.protocols,
             agent=self.agent,
             observed=observed,

@@ -120,6 +120,9 @@ class HostParams:
     read_bytes: int = 128 * KIB
     "Read from a socket at once. Measured as above: 1.2 µs; 1.3 at 64 KiB, 1.6 at 256 KiB."
 
+    tell_addresses: bool = True
+    "Tell peers where we listen, and sign records of it that they may pass on."
+
     max_peers: int = 4096
     "Peers remembered (ours)."
 

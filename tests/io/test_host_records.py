@@ -2,7 +2,7 @@
 
 import itertools
 
-from pubsub.host import SignedRecord, Stream
+from pubsub.host import HostParams, SignedRecord, Stream
 from pubsub.host import identify as identify_protocol
 from pubsub.identity import Address, PeerId, PrivateKey, PublicKey
 from pubsub.identity.envelope import seal_peer_record
@@ -42,6 +42,18 @@ async def test_a_host_that_does_not_listen_has_no_record() -> None:
         assert b.host.signed_record() is None
         await b.host.connect(a.address)
         await a.log.seen("identified")
+        assert a.host.peer_store.record(b.id) is None
+        assert a.host.peer_store.addresses(b.id) == []
+
+
+async def test_a_host_may_keep_its_addresses_to_itself() -> None:
+    async with world() as w:
+        a, b = await w.node(), await w.node(HostParams(tell_addresses=False))
+        assert b.host.addresses
+        assert b.host.signed_record() is None
+        await b.host.connect(a.address)
+        await a.log.seen("identified")
+        assert a.log.protocols == b.host.protocols
         assert a.host.peer_store.record(b.id) is None
         assert a.host.peer_store.addresses(b.id) == []
 
