@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pytest
 import trio
 
 from pubsub.fabric_node.service import GossipService
@@ -15,6 +15,9 @@ from pubsub.host.stream_table import StreamTable
 from pubsub.identity import PeerId
 from pubsub.transport import DataReceived
 from pubsub.transport.yamux import YamuxSession
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @dataclass
