@@ -83,7 +83,7 @@ def test_blocks_below_the_ledgers_height_are_not_asked_for(town: Town) -> None:
 
 
 def counters(resident: Resident) -> dict[str, int]:
-    return dict(resident.core.channel(SALES)._pulling.counters)
+    return dict(resident.core.channel(SALES)._blocks._pulling.counters)
 
 
 def test_digests_that_are_late_or_of_another_nonce_lead_to_no_request(town: Town) -> None:
