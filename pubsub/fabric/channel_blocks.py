@@ -39,6 +39,9 @@ from pubsub.fabric.state_transfer import (
 )
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 
+FAR_AHEAD = 1000
+"Blocks so far ahead of the ledger wait for the next check (ours)."
+
 
 class View(Protocol):
     """What is asked of the channel around it."""
@@ -132,8 +135,12 @@ class ChannelBlocks:
         return self._flow.wants(number)
 
     def pass_over(self, number: int) -> None:
-        """A block that was not wanted will not be pushed again, whoever sends it."""
-        self._passed_over = max(self._passed_over, number)
+        """A block that was not wanted will not be pushed again, whoever sends it.
+
+        Nothing of it was verified: one that is far ahead could be a lie that lasts.
+        """
+        if 0 <= number - self.height < FAR_AHEAD:
+            self._passed_over = max(self._passed_over, number)
 
     # -- Blocks come and go
 

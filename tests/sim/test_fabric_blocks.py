@@ -39,7 +39,7 @@ def town() -> Town:
 
 @pytest.mark.slow
 def test_twenty_peers_get_each_block_once_and_the_first_gets_none_back(town: Town) -> None:
-    base = V14.replaced(state_enabled=False)
+    base = V14.replaced(state_enabled=False, pull_interval=8.0)
     leader, *others = with_one_leader(town, 21, base, until=10)
     for block in blocks(10):
         town.orders(SALES, block)

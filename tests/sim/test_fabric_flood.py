@@ -41,6 +41,7 @@ PASSED_OVER = frozenset(
         "last_used",  # Whoever is spoken of counts as used: one that is not is forgotten.
         "_promises",  # Digests of the last second and a half, a few for each peer: see below.
         "_to_peer",
+        "_passed_over",  # That there was talk of a block makes us look sooner who has it.
         "Msp._identities",  # Certificates read lately, so many at the most.
     )
 )

@@ -166,8 +166,10 @@ def test_where_nothing_was_passed_over_or_nothing_is_fetched_the_check_is_awaite
     around = Joined()
     around.at(1.0)
     around.hears("ann", height=30)
+    around.channel.pass_over(1001)
+    around.channel.pass_over(1 << 63)
     for number in (1, 2):
-        around.channel.pass_over(number)
+        around.channel.pass_over(number - 1)
         around.channel.on_block(pushed(number))
         around.channel.on_committed(number)
     assert asked_for(around, 2.0) == []
