@@ -28,6 +28,8 @@ from tests.sim.fabric_people import (
 from tests.sim.fabric_talk import block_message, digests, numbers_got, received
 from tests.sim.fabric_town import NETWORK, Town
 
+pytestmark = pytest.mark.timeout(60)
+
 TOPICS = NETWORK.channel(SALES, genesis().hash)
 Tag = GossipMessage.Tag
 

@@ -30,6 +30,8 @@ from tests.sim.fabric_people import (
 from tests.sim.fabric_talk import digests, numbers_got
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
+pytestmark = pytest.mark.timeout(60)
+
 TOPICS = NETWORK.channel(SALES, genesis().hash)
 Tag = GossipMessage.Tag
 

@@ -31,6 +31,8 @@ from tests.sim.fabric_state import Taker, differences
 from tests.sim.fabric_talk import block_message, numbers_got
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
+pytestmark = pytest.mark.timeout(60)
+
 HR = "hr"
 MESSAGES = 10_000
 

@@ -12,6 +12,8 @@ from pubsub.fabric.membership import MemberChanged
 from tests.sim.fabric_people import START_NS, genesis_of, organization, profile_of
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
+pytestmark = pytest.mark.timeout(60)
+
 ORG, OTHER = organization(1, 24), organization(2, 5)
 HOME = NETWORK.org_alive(ORG.msp_id)
 

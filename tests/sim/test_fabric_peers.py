@@ -24,6 +24,8 @@ from tests.sim.fabric_people import (
 from tests.sim.fabric_talk import block_message
 from tests.sim.fabric_town import NETWORK, Resident, Town
 
+pytestmark = pytest.mark.timeout(60)
+
 Tag = GossipMessage.Tag
 
 
