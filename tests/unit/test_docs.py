@@ -88,6 +88,38 @@ def test_every_test_of_a_specification_is_named_on_the_protocol_page():
     assert not sorted(spec_tests() - named)
 
 
+# docs/fabric.md: behaviours, and the tests that show them
+
+FABRIC_LINK = re.compile(r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)")
+
+
+def behaviours() -> list[list[str]]:
+    """The cells of each row of the table of behaviours."""
+    page = (ROOT / "docs" / "fabric.md").read_text(encoding="utf-8")
+    section = page.split("## Behaviours and their tests\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines][1:]
+
+
+def test_each_behaviour_of_the_page_of_fabric_names_its_tests():
+    rows = behaviours()
+    numbers = [int(row[0][1:]) for row in rows if row[0] != "flood"]
+    assert len(numbers) > 20
+    assert numbers == sorted(set(numbers))
+    faults = []
+    for row in rows:
+        assert len(row) == 3, row
+        links = FABRIC_LINK.findall(row[2])
+        if not links or FABRIC_LINK.sub("", row[2]).strip(", "):
+            faults.append(f"no test: {row[1]}")
+        faults += [
+            f"no such test: {file} {test}"
+            for test, file in links
+            if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+        ]
+    assert not faults
+
+
 def test_each_yes_of_the_table_of_features_leads_to_a_test():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
