@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import final
 
@@ -14,7 +14,7 @@ from pubsub.errors import DialError, ParamError, PubSubError
 from pubsub.fabric.proof import Proven
 from pubsub.fabric_node.directory import Directory
 from pubsub.host.host import Host
-from pubsub.identity import Address, parse_address
+from pubsub.identity import Address, PeerId, parse_address
 
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})", re.ASCII)
 HINT = "an endpoint looks like peer0.org1.example.com:7051, or /ip4/127.0.0.1/tcp/7051"
@@ -32,6 +32,8 @@ def endpoint_address(endpoint: str) -> Address:
         family = f"ip{ipaddress.ip_address(host).version}"
     except ValueError:
         family = "dns"
+    if found[1] and family != "ip6":
+        raise ParamError(f"bad endpoint {endpoint[:100]!r}: only IPv6 addresses are in brackets")
     try:
         return parse_address(f"/{family}/{host}/tcp/{port}")
     except ParamError as error:
@@ -40,13 +42,23 @@ def endpoint_address(endpoint: str) -> Address:
 
 @final
 class Contacts:
-    """Dials endpoints. `dial_timeout` is for connecting, `proof_timeout` for the proofs."""
+    """Dials endpoints. `dial_timeout` is for connecting, `proof_timeout` for the proofs.
+
+    `called` is told whom we have dialled, since who dials proves first.
+    """
 
     def __init__(
-        self, host: Host, directory: Directory, *, dial_timeout: float, proof_timeout: float
+        self,
+        host: Host,
+        directory: Directory,
+        called: Callable[[PeerId], None],
+        *,
+        dial_timeout: float,
+        proof_timeout: float,
     ) -> None:
         self._host = host
         self._directory = directory
+        self._called = called
         self._dial_timeout = dial_timeout
         self._proof_timeout = proof_timeout
         self._turns: dict[Hashable, trio.Lock] = {}
@@ -57,7 +69,10 @@ class Contacts:
         if address in [one.with_peer(None) for one in self._host.addresses]:
             raise DialError("that is our own address")
         peer = await self._host.connect(address, timeout=self._dial_timeout)
-        proven = await self._directory.wait_for(peer, 2 * self._proof_timeout)
+        self._called(peer)
+        proven = await self._directory.wait_for(
+            peer, 2 * self._proof_timeout, unless=lambda: not self._host.is_connected(peer)
+        )
         if proven is None:
             raise DialError("whoever is there has not proved who it is")
         return proven

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import final
 
 import trio
@@ -24,22 +25,28 @@ class Directory:
         self._past: OrderedDict[PeerId, bytes] = OrderedDict()
         self._changed = trio.Event()
 
-    def enter(self, peer: PeerId, proven: Proven) -> bytes | None:
-        """A peer has proved an identity; the PKI-ID that it had here before, if another."""
-        before = self._past.pop(peer, None)
-        self._past[peer] = proven.pki_id
-        if len(self._past) > MAX_PAST:
-            self._past.popitem(last=False)
+    def enter(self, peer: PeerId, proven: Proven) -> None:
+        """A peer has proved an identity, in place of another that it may have had."""
         if peer in self._proven:
             self._drop(peer)
         self._proven[peer] = proven
         self._peers.setdefault(proven.pki_id, []).append(peer)
-        self._changed.set()
-        self._changed = trio.Event()
-        return before if before != proven.pki_id else None
+        self.look()
+
+    def remember(self, peer: PeerId) -> None:
+        """The identity of a peer was found to count."""
+        self._past.pop(peer, None)
+        self._past[peer] = self._proven[peer].pki_id
+        if len(self._past) > MAX_PAST:
+            self._past.popitem(last=False)
+
+    def before(self, peer: PeerId) -> bytes | None:
+        """The PKI-ID that was last remembered of a peer, connected or not."""
+        return self._past.get(peer)
 
     def leave(self, peer: PeerId) -> bytes | None:
         """A peer is gone; its PKI-ID, if nobody else connected has it."""
+        self.look()
         if peer not in self._proven:
             return None
         pki_id = self._drop(peer)
@@ -69,9 +76,20 @@ class Directory:
         found = self._peers.get(pki_id)
         return found[-1] if found else None
 
-    async def wait_for(self, peer: PeerId, timeout: float) -> Proven | None:
-        """Who a peer proves to be within `timeout` seconds; None if it does not."""
+    def look(self) -> None:
+        """Let those who wait look again."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_for(
+        self, peer: PeerId, timeout: float, *, unless: Callable[[], bool] = lambda: False
+    ) -> Proven | None:
+        """Who a peer proves to be within `timeout` seconds; None if it does not.
+
+        `unless` is asked at each change, and says yes when there is nothing to wait for.
+        """
+        await trio.lowlevel.checkpoint()
         with trio.move_on_after(timeout):
-            while peer not in self._proven:
+            while peer not in self._proven and not unless():
                 await self._changed.wait()
         return self._proven.get(peer)

@@ -8,14 +8,16 @@ from pubsub.errors import ParamError, PubSubError
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric.actions import CloseConnection, Warn, short
+from pubsub.fabric.content import content_of
 from pubsub.fabric.envelope import wrap_message
 from pubsub.fabric.identities import Signer
+from pubsub.fabric.intake_rules import ON_STREAM
 from pubsub.fabric.params import GossipParams
 from pubsub.fabric.proof import Proven, make_proof
 from pubsub.fabric.topics import DIRECT
 from pubsub.fabric_node.acks import Acks
 from pubsub.fabric_node.contacts import Contacts
-from pubsub.fabric_node.lanes import FULL, Lanes
+from pubsub.fabric_node.lanes import Lanes
 from pubsub.fabric_node.owner import Owner
 from pubsub.fabric_node.proofs import Proofs
 from pubsub.identity import PeerId
@@ -24,6 +26,8 @@ from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 if TYPE_CHECKING:
     import trio
 
+SLACK = 1024
+"What an envelope adds to its message, and more."
 DISLIKED = -1.0
 "What one fault adds to a peer's score, before the weight of the application's opinion."
 
@@ -48,9 +52,11 @@ class Links:
         "Bootstrap and anchor peers by the endpoint at which they were found."
         self._host = host = owner.node.host
         self._dial_timeout = params.dial_timeout
+        self._proofs = Proofs(host, owner.directory, self, nursery, timeout=params.conn_timeout)
         self._contacts = Contacts(
             host,
             owner.directory,
+            self._proofs.called,
             dial_timeout=params.dial_timeout,
             proof_timeout=params.conn_timeout,
         )
@@ -61,7 +67,6 @@ class Links:
             capacity=params.send_buff_size,
             on_unreachable=self._on_unreachable,
         )
-        Proofs(host, owner.directory, self, nursery, timeout=params.conn_timeout)
 
     # -- Proofs (pubsub.fabric_node.proofs.Judge)
 
@@ -79,12 +84,23 @@ class Links:
         owner = self._owner
         if owner.closed or not self._host.is_connected(peer):
             return False
-        before = owner.directory.enter(peer, proven)
-        if before is None:
+        directory = owner.directory
+        shown, before = directory.of(peer), directory.before(peer)
+        directory.enter(peer, proven)
+        # One that ended meanwhile, or was put out, is not renewed by another.
+        if before in (None, proven.pki_id) or owner.peer.org_of(before) is None:
             owner.feed(ev.PeerProven(proven.pki_id, proven.identity))
         else:
             owner.feed(ev.PeerRenewed(before, proven.pki_id, proven.identity))
-        return owner.peer.access.org_of(proven.pki_id) is not None
+        if owner.peer.access.org_of(proven.pki_id) is not None:
+            directory.remember(peer)
+            return True
+        # It was refused, and is being disconnected; what it had shown before ends with that.
+        if shown is None:
+            directory.leave(peer)
+        else:
+            directory.enter(peer, shown)
+        return False
 
     def refuse(self, peer: PeerId, why: str) -> None:
         if not self._owner.closed:
@@ -136,10 +152,13 @@ class Links:
     def send(self, effect: fx.SendEnvelope) -> None:
         self._send(effect.peer, effect.protocol, effect.envelope)
 
-    def send_message(self, peer: bytes, message: GossipMessage) -> None:
-        """Send a message of the user. Raises ParamError if no peer would take it."""
-        if not self._send(peer, DIRECT, wrap_message(message).raw):
-            self._acks.gone(peer, FULL)
+    def send_message(self, peer: bytes, message: GossipMessage) -> bool:
+        """Send a message of the user; False if there is no room for it.
+
+        Raises ParamError if no peer would take it.
+        """
+        check_direct(message)
+        return self._send(peer, DIRECT, wrap_message(message).raw)
 
     def _send(self, peer: bytes, protocol: str, envelope: bytes) -> bool:
         if self.lanes.send(peer, protocol, envelope):
@@ -148,7 +167,7 @@ class Links:
         self._owner.warn(Warn("peer.slow", text))
         return False
 
-    def close(self, effect: CloseConnection) -> None:
+    def hang_up(self, effect: CloseConnection) -> None:
         for peer in self._owner.directory.peers(effect.peer):
             self._nursery.start_soon(self._host.disconnect, peer)
 
@@ -171,3 +190,14 @@ class Links:
         self._owner.warn(Warn("peer.unreachable", f"{short(pki_id)}: {why}"))
         self._acks.gone(pki_id, why)
         self._owner.feed(ev.PeerUnreachable(pki_id))
+
+
+def check_direct(message: GossipMessage) -> None:
+    """Raise ParamError if no peer would take it from the user."""
+    contents, limit = ON_STREAM[DIRECT]
+    content = content_of(message)
+    if content not in contents:
+        names = ", ".join(sorted(contents))
+        raise ParamError(f"a peer alone is sent one of {names}; not {content or 'nothing'}")
+    if message.ByteSize() > limit - SLACK:
+        raise ParamError(f"a message of {message.ByteSize()} bytes; at most {limit - SLACK}")

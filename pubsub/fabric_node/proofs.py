@@ -24,9 +24,6 @@ from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity import PeerId
 
-TURN = 0.5
-"Part of the time for a proof after which the called one, if it has called as well, proves first."
-
 
 class Judge(Protocol):
     """Who knows what a proof is worth."""
@@ -38,7 +35,10 @@ class Judge(Protocol):
         """Who `peer` has proved to be. Raises RemoteError."""
 
     def admit(self, peer: PeerId, proven: Proven) -> bool:
-        """Let one in who has proved an identity; False if it is not one that counts."""
+        """Let one in who has proved an identity.
+
+        If it is not one that counts, say so, hang up and return False.
+        """
 
     def refuse(self, peer: PeerId, why: str) -> None:
         """Hang up on one that has not."""
@@ -49,6 +49,15 @@ class Judge(Protocol):
     @property
     def closed(self) -> bool:
         """Whether nobody is let in any more."""
+
+
+class _Asking:
+    """A connected peer that has not proved yet who it is."""
+
+    def __init__(self, called: bool) -> None:
+        self.scope = trio.CancelScope()
+        self.called = called
+        "Whether we have dialled it."
 
 
 @final
@@ -69,7 +78,7 @@ class Proofs:
         self._judge = judge
         self._nursery = nursery
         self._timeout = timeout
-        self._asking: dict[PeerId, trio.CancelScope] = {}
+        self._asking: dict[PeerId, _Asking] = {}
         self._budget = Budget(1)
         host.set_handler(IDENTITY, self._answer)
         host.add_listener(self)
@@ -80,42 +89,40 @@ class Proofs:
         """The two must become known to each other, or part."""
         # The host lives a little longer than we do.
         if peer not in self._asking and not self._judge.closed:
-            scope = self._asking[peer] = trio.CancelScope()
-            self._nursery.start_soon(self._expect, peer, scope, connection.outbound)
+            asking = self._asking[peer] = _Asking(connection.outbound)
+            self._nursery.start_soon(self._expect, peer, asking)
 
     def peer_identified(self, peer: PeerId, protocols: tuple[str, ...]) -> None:
         """Nothing that matters here."""
 
     def peer_disconnected(self, peer: PeerId) -> None:
-        scope = self._asking.pop(peer, None)
-        if scope is not None:
-            scope.cancel()
+        asking = self._asking.pop(peer, None)
+        if asking is not None:
+            asking.scope.cancel()
         self._judge.gone(peer)
 
     # -- One peer
 
-    async def _expect(self, peer: PeerId, scope: trio.CancelScope, we_called: bool) -> None:
-        with scope:
-            why = ""
-            if we_called:
+    def called(self, peer: PeerId) -> None:
+        """We have dialled a peer. If both did at once, each may see the other's call first."""
+        asking = self._asking.get(peer)
+        if asking is not None:
+            asking.called = True
+            self._directory.look()
+
+    async def _expect(self, peer: PeerId, asking: _Asking) -> None:
+        with asking.scope:
+            why = "it has not proved who it is"
+            await self._directory.wait_for(peer, self._timeout, unless=lambda: asking.called)
+            if asking.called and self._directory.of(peer) is None:
                 why = await self._call(peer)
-            elif await self._directory.wait_for(peer, self._timeout * TURN) is None:
-                # If both dialled at once, each may take the other for the caller.
-                why = "it has not proved who it is"
-                if self._has_called(peer):
-                    why = await self._call(peer)
-                await self._directory.wait_for(peer, self._timeout * (1 - TURN))
-            if self._directory.of(peer) is None:
+            if why and self._directory.of(peer) is None:
                 self._judge.refuse(peer, why)
-        if self._asking.get(peer) is scope:
+        if self._asking.get(peer) is asking:
             del self._asking[peer]
 
-    def _has_called(self, peer: PeerId) -> bool:
-        info = self._host.connection_info(peer)
-        return info is not None and info.outbound
-
     async def _call(self, peer: PeerId) -> str:
-        """Prove ourselves first, and be answered; why not, if not."""
+        """Prove ourselves first, and be answered; why not, if that is not told yet."""
         why = f"no proof of its identity within {self._timeout:g} s"
         with trio.move_on_after(self._timeout):
             try:
@@ -136,11 +143,11 @@ class Proofs:
         raw = await envelopes.receive()
         if raw is None:
             return "it has refused our identity"
-        return self._take(stream.peer, raw)
+        self._take(stream.peer, raw)
+        return ""
 
-    def _take(self, peer: PeerId, raw: bytes) -> str:
-        proven = self._judge.check_proof(raw, peer)
-        return "" if self._judge.admit(peer, proven) else "its identity does not count here"
+    def _take(self, peer: PeerId, raw: bytes) -> bool:
+        return self._judge.admit(peer, self._judge.check_proof(raw, peer))
 
     async def _answer(self, stream: Stream) -> None:
         """A peer proves itself to us: only then we do."""
@@ -149,13 +156,14 @@ class Proofs:
         with trio.move_on_after(self._timeout):
             try:
                 raw = await envelopes.receive()
-                why = "it proved nothing" if raw is None else self._take(stream.peer, raw)
-                if not why:
-                    await envelopes.send(self._judge.own_proof())
-                    stream.close()
-                    return
+                if raw is None:
+                    why = "it proved nothing"
+                else:
+                    why = ""
+                    if self._take(stream.peer, raw):
+                        await envelopes.send(self._judge.own_proof())
             except PubSubError as error:
                 why = str(error)
         stream.close()
-        if self._directory.of(stream.peer) is None:
+        if why and self._directory.of(stream.peer) is None:
             self._judge.refuse(stream.peer, why)
