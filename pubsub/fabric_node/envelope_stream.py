@@ -7,6 +7,7 @@ not complete is bounded for all streams together, and for each peer; an envelope
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import trio
@@ -68,7 +69,9 @@ class EnvelopeStream:
         self.stream = stream
         self._limit = limit
         self._budget = budget
+        # What was read and not yet taken: what follows `_start` in `_rest`.
         self._rest = b""
+        self._start = 0
         self.received = 0
         "Bytes that have come."
 
@@ -76,13 +79,18 @@ class EnvelopeStream:
         """Raises StreamError."""
         await self.stream.send_all(frame(envelope))
 
-    async def receive(self) -> bytes | None:
+    async def receive(self, patience: float = math.inf) -> bytes | None:
         """Wait for the next envelope; None when the peer has ended the stream.
 
-        Raises RemoteError for one over the limit, TooSlowPeerError, and StreamError if the
-        stream breaks.
+        Raises RemoteError for one over the limit, TooSlowPeerError if none begins in `patience`
+        seconds or one hardly goes on, and StreamError if the stream breaks.
         """
-        size = await self._length()
+        # Many may have come at once, and others shall have their turn between them.
+        await trio.lowlevel.checkpoint()
+        with trio.move_on_after(patience) as scope:
+            size = await self._length()
+        if scope.cancelled_caught:
+            raise TooSlowPeerError(f"no envelope began within {patience:g} s")
         if size is None:
             return None
         if size > self._limit:
@@ -97,31 +105,38 @@ class EnvelopeStream:
 
     async def _length(self) -> int | None:
         while True:
-            decoded = decode_varint(self._rest, 0) if self._rest else None
+            rest = self._rest
+            decoded = decode_varint(rest, self._start) if self._start < len(rest) else None
             if decoded is not None:
-                size, start = decoded
-                self._rest = self._rest[start:]
+                size, self._start = decoded
                 return size
             data = await self._some()
             if not data:
-                if self._rest:
+                if self._start < len(rest):
                     raise StreamError("the peer ended the stream within a length")
                 return None
-            self._rest += data
+            self._rest, self._start = rest[self._start :] + data, 0
 
     async def _body(self, size: int) -> bytes:
+        end = self._start + size
+        if end <= len(self._rest):
+            envelope = self._rest[self._start : end]
+            self._start = end
+            return envelope
+        # One buffer: pieces may be single bytes, each of which would cost more than itself.
+        found = bytearray(self._rest[self._start :])
+        self._rest, self._start = b"", 0
         with trio.move_on_after(GRACE + size / MIN_RATE):
-            parts, missing = [self._rest], size - len(self._rest)
-            while missing > 0:
+            while len(found) < size:
                 data = await self._some()
                 if not data:
                     raise StreamError("the peer ended the stream within an envelope")
-                parts.append(data)
-                missing -= len(data)
-            whole = b"".join(parts)
-            self._rest = whole[size:]
-            return whole[:size]
-        raise TooSlowPeerError(f"an envelope of {size} bytes hardly goes on")
+                found += data
+        if len(found) < size:
+            raise TooSlowPeerError(f"an envelope of {size} bytes hardly goes on")
+        self._rest = bytes(found[size:])
+        del found[size:]
+        return bytes(found)
 
     async def _some(self) -> bytes:
         data = await self.stream.receive_some()

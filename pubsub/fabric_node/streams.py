@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import final
 
-import trio
-
 from pubsub.errors import RemoteError, StreamError
 from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES
 from pubsub.fabric.intake_rules import ON_STREAM
@@ -60,23 +58,25 @@ class Streams:
         self._open[key] += 1
         try:
             await self._read(protocol, stream)
-        except StreamError:
-            await trio.lowlevel.checkpoint()
-        except RemoteError as error:
-            self._on_bad(stream.peer, str(error))
+        except (RemoteError, StreamError) as error:
+            # Its peer shall not go on with what nobody reads.
+            stream.reset()
+            if isinstance(error, RemoteError):
+                self._on_bad(stream.peer, str(error))
+        else:
+            stream.close()
         finally:
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
-            stream.close()
 
     async def _read(self, protocol: str, stream: Stream) -> None:
         # Who has just judged us may be quicker than its proof.
         if await self._directory.wait_for(stream.peer, self._patience) is None:
-            return
+            raise StreamError("a peer that has not proved who it is")
         envelopes = EnvelopeStream(stream, LIMITS[protocol], self._budget)
         while (raw := await envelopes.receive()) is not None:
             pki_id = self._directory.pki_id(stream.peer)
             if pki_id is None:
-                return
+                raise StreamError("a peer that is gone")
             self._on_envelope(pki_id, protocol, raw)
