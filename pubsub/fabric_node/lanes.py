@@ -40,6 +40,7 @@ class _Lane:
     def __init__(self) -> None:
         self.waiting: deque[bytes] = deque()
         self.bytes = 0
+        self.sent = 0
         self.wake = trio.Event()
 
 
@@ -98,19 +99,23 @@ class Lanes:
 
     async def _carry(self, peer: bytes, protocol: str, lane: _Lane) -> str:
         """Send what comes until nothing does; why it cannot be sent, if it cannot."""
-        found = await self._reach(peer)
-        if found is None:
-            return "it cannot be reached"
-        try:
-            stream = await self._host.open_stream(found, [protocol])
-        except PubSubError as error:
-            return str(error)
-        try:
-            return await self._pour(stream, lane)
-        except PubSubError as error:
-            return str(error)
-        finally:
-            stream.close()
+        while True:
+            found = await self._reach(peer)
+            if found is None:
+                return "it cannot be reached"
+            before = lane.sent
+            try:
+                stream = await self._host.open_stream(found, [protocol])
+            except PubSubError as error:
+                return str(error)
+            try:
+                return await self._pour(stream, lane)
+            except PubSubError as error:
+                # One that has carried something may have ended since, and the peer be there.
+                if lane.sent == before:
+                    return str(error)
+            finally:
+                stream.close()
 
     async def _pour(self, stream: Stream, lane: _Lane) -> str:
         while True:
@@ -124,6 +129,7 @@ class Lanes:
                     return "it hardly takes what it is sent"
                 lane.waiting.popleft()
                 lane.bytes -= len(envelope)
+                lane.sent += 1
             lane.wake = trio.Event()
             with trio.move_on_after(IDLE):
                 await lane.wake.wait()
