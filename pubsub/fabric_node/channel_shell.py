@@ -9,6 +9,9 @@ Ledgers are called in a worker thread: they may block for as long as a disk take
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import final
 
 import trio
@@ -45,16 +48,17 @@ class ChannelShell:
         self.name = name
         self.ledger = ledger
         self.delivered = 0
-        "Blocks that the orderer gave."
+        "Blocks of the orderer that were taken."
         self._owner = owner
         self._nursery = nursery
         self._delivery = delivery
         self._patience = patience
         self._ahead = ahead
         self._moved = trio.Event()
-        self._leading: trio.CancelScope | None = None
+        self._closed = False
         self._working = 0
-        "Calls of the ledger under way."
+        "Calls of the ledger that are under way."
+        self._leading: trio.CancelScope | None = None
 
     @property
     def core(self) -> JoinedChannel:
@@ -65,10 +69,20 @@ class ChannelShell:
 
     # -- The ledger
 
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._working += 1
+        self._nursery.start_soon(self._do, work)
+
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            self._working -= 1
+            self.moved()
+
     def commit(self, asked: Commit) -> None:
         if self.ledger is not None:
-            self._working += 1
-            self._nursery.start_soon(self._commit, self.ledger, asked)
+            self._begin(partial(self._commit, self.ledger, asked))
 
     async def _commit(self, ledger: Ledger, asked: Commit) -> None:
         try:
@@ -77,12 +91,10 @@ class ChannelShell:
             self._owner.feed(ev.CommitFailed(self.name, asked.number, str(error)))
         else:
             self._owner.feed(ev.Committed(self.name, asked.number))
-        self._worked()
 
     def answer(self, asked: Answer) -> None:
         if self.ledger is not None:
-            self._working += 1
-            self._nursery.start_soon(self._answer, self.ledger, asked)
+            self._begin(partial(self._answer, self.ledger, asked))
 
     async def _answer(self, ledger: Ledger, asked: Answer) -> None:
         try:
@@ -91,13 +103,9 @@ class ChannelShell:
             text = f"{self.name}: cannot read what a peer asks for: {error}"
             self._owner.warn(Warn("ledger.read", text))
         else:
-            self._owner.perform(effect)
+            if not self._closed:
+                self._owner.perform(effect)
         self._owner.feed(ev.Answered(self.name))
-        self._worked()
-
-    def _worked(self) -> None:
-        self._working -= 1
-        self.moved()
 
     # -- Heights
 
@@ -115,7 +123,7 @@ class ChannelShell:
         while self.core.height < height:
             if self._owner.closed:
                 raise ClosedError("this service has stopped")
-            if self.core.has_left:
+            if self._closed:
                 raise ParamError(f"we have left channel {self.name!r}")
             await self._moved.wait()
         return self.core.height
@@ -141,7 +149,8 @@ class ChannelShell:
             self._owner.warn(Warn("delivery.none", text))
 
     def close(self) -> None:
-        """We have left, or the service has stopped: whoever waits is told."""
+        """We have left the channel, or the service stops; whoever waits is told."""
+        self._closed = True
         self.lead(False)
         self.moved()
 
@@ -167,12 +176,13 @@ class ChannelShell:
         """Feed blocks until the source ends or gives what is not taken; which of the two."""
         while True:
             start = self.core.first_missing
-            async for raw in delivery.blocks(start):
-                await self._wait_for_room()
-                if not self._take(raw):
-                    break
-            else:
-                return "it ended"
+            async with _ended(delivery.blocks(start)) as blocks:
+                async for raw in blocks:
+                    await self._wait_for_room()
+                    if not self._take(raw):
+                        break
+                else:
+                    return "it ended"
             if self.core.first_missing == start:
                 return f"what it gave as block {start} was not taken"
             # Others were quicker: ask for what is missing now.
@@ -180,10 +190,22 @@ class ChannelShell:
     def _take(self, raw: bytes) -> bool:
         before = self.core.first_missing
         self._owner.feed(ev.BlockDelivered(self.name, raw))
-        self.delivered += 1
-        return self.core.first_missing == before + 1
+        is_taken = self.core.first_missing == before + 1
+        self.delivered += is_taken
+        return is_taken
 
     async def _wait_for_room(self) -> None:
         """Others take blocks up to `ahead` beyond their ledgers: ours must not run away."""
         while not self.core.has_room or self.core.first_missing - self.core.height > self._ahead:
             await self._moved.wait()
+
+
+@asynccontextmanager
+async def _ended(blocks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """`blocks`, which are closed in the end if they can be."""
+    try:
+        yield blocks
+    finally:
+        close = getattr(blocks, "aclose", None)
+        if close is not None:
+            await close()
