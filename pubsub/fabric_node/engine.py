@@ -15,7 +15,7 @@ from typing import Any, final
 
 import trio
 
-from pubsub.errors import ClosedError
+from pubsub.errors import ClosedError, ParamError
 from pubsub.fabric import effects as fx
 from pubsub.fabric import events as ev
 from pubsub.fabric.actions import CloseConnection, Warn
@@ -32,7 +32,7 @@ from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.envelope_stream import Budget
-from pubsub.fabric_node.inlets import Inlets, Received
+from pubsub.fabric_node.inlets import Gossiped, Inlets, Received
 from pubsub.fabric_node.links import Links
 from pubsub.fabric_node.log import WarningLog
 from pubsub.fabric_node.news import BlockCommitted, News
@@ -102,7 +102,7 @@ class Engine:
             fx.SendEnvelope: self.links.send,
             fx.Dial: self.links.dial,
             fx.Blamed: self.links.blame,
-            CloseConnection: self.links.close,
+            CloseConnection: self.links.hang_up,
             fx.Commit: lambda effect: self.channels[effect.channel].commit(effect),
             fx.Answer: lambda effect: self.channels[effect.channel].answer(effect),
             fx.BlockReceived: self.topics.receive,
@@ -126,6 +126,8 @@ class Engine:
             self.news.tell(BlockCommitted(event.channel, event.number))
         elif isinstance(event, ev.PeerGone | ev.PeerUnreachable):
             self.sharing.forget(event.peer)
+        if isinstance(event, ev.Committed | ev.Configure | ev.LeaveChannel):
+            self._close_if_left(event.channel)
         if self._timer is not None and self.peer.next_deadline < self._timer_at:
             self._timer.cancel()
         return effects
@@ -147,6 +149,27 @@ class Engine:
         self.counters[warning.key] += 1
         self._log.warn(warning)
 
+    def fail(self, error: Exception) -> None:
+        """What the user gave has raised this: it is to come out of the service.
+
+        It is raised in a task of ours, since whoever carries streams takes some kinds of
+        errors for a peer's.
+        """
+
+        async def fail() -> None:
+            await trio.lowlevel.checkpoint()
+            raise error
+
+        if not self.closed:
+            self._nursery.start_soon(fail)
+
+    def offer(self, item: Gossiped | Received) -> None:
+        """Hand an item to the user's readers that want it."""
+        try:
+            self.inlets.offer(item)
+        except Exception as error:  # noqa: BLE001 - whatever a predicate raises
+            self.fail(error)
+
     def check_open(self) -> None:
         """Raise ClosedError if the service has stopped."""
         if self.closed:
@@ -157,6 +180,7 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        self.links.close()
         for shell in self.channels.values():
             shell.close()
         self.inlets.close()
@@ -166,10 +190,23 @@ class Engine:
 
     # -- Channels
 
-    def open_channel(self, name: str, ledger: Ledger | None, delivery: Delivery | None) -> None:
-        """Have a ledger and a delivery for a channel that the core is about to join."""
+    def join(self, event: ev.JoinChannel, ledger: Ledger | None, delivery: Delivery | None) -> None:
+        """Join a channel with this ledger and delivery. Raises ParamError."""
+        name = event.config.channel
+        before, kept = self.channels.get(name), self.ledgers.get(name)
+        self.channels[name] = self._shell(name, ledger, delivery)
         self.ledgers[name] = ledger
-        self.channels[name] = ChannelShell(
+        try:
+            self.feed(event)
+        except ParamError:
+            del self.channels[name], self.ledgers[name]
+            if before is not None:
+                # One that we have left, and that others still ask about.
+                self.channels[name], self.ledgers[name] = before, kept
+            raise
+
+    def _shell(self, name: str, ledger: Ledger | None, delivery: Delivery | None) -> ChannelShell:
+        return ChannelShell(
             name,
             self,
             self._nursery,
@@ -180,9 +217,12 @@ class Engine:
             ahead=self.params.state_block_buffer_size // 2,
         )
 
-    def close_channel(self, name: str) -> None:
-        self.channels.pop(name).close()
-        self.ledgers.pop(name)
+    def _close_if_left(self, name: str) -> None:
+        """We may have left by a command, or because a block has removed our organization."""
+        core = self.peer.channel(name)
+        shell = self.channels.get(name)
+        if shell is not None and (core is None or core.has_left):
+            shell.close()
 
     def _on_leader(self, effect: fx.LeaderChanged) -> None:
         shell = self.channels.get(effect.channel)
@@ -193,6 +233,8 @@ class Engine:
     # -- What peers send to us alone
 
     def _on_envelope(self, pki_id: bytes, protocol: str, raw: bytes) -> None:
+        if self.closed:
+            return
         if protocol == SHARE:
             self.sharing.take(pki_id, raw)
         else:
@@ -210,9 +252,12 @@ class Engine:
             await trio.lowlevel.checkpoint()
             self.send(effect.peer, answer)
 
-        self.inlets.offer(Received(effect.peer, org, message, send))
+        self.offer(Received(effect.peer, org, message, send))
 
-    def send(self, peer: bytes, message: GossipMessage) -> None:
-        """Queue a message of the user for one peer. Raises ParamError if it may not be sent."""
+    def send(self, peer: bytes, message: GossipMessage) -> bool:
+        """Queue a message of the user for one peer; False if there is no room for it.
+
+        Raises ParamError if it may not be sent.
+        """
         self.check_open()
-        self.links.send_message(peer, message)
+        return self.links.send_message(peer, message)

@@ -16,7 +16,7 @@ from typing import final
 
 import trio
 
-from pubsub.errors import PubSubError
+from pubsub.errors import PubSubError, StreamError
 from pubsub.fabric.announcement import (
     Announcement,
     announce,
@@ -36,6 +36,12 @@ KEPT_BYTES = 256 << 20
 "Of large blocks kept for those that we announced them to; the newest is kept in any case."
 PATIENCE = 1.0
 "Seconds without anything new after which somebody else is asked as well: one heartbeat."
+FIRST_WITHIN = 10.0
+"Seconds until a peer that was asked must begin to give, and one that asks must have asked."
+MAX_GIVEN = 2
+"Blocks that one peer is given at one time."
+GIVE_GRACE, GIVE_RATE = 20.0, 32 * 1024
+"Seconds and bytes a second that one must take a block in."
 MAX_ASKED = 3
 "Peers asked for one block, the one that announced it included."
 
@@ -71,6 +77,7 @@ class LargeBlocks:
         self._neighbours = neighbours
         self._kept: OrderedDict[Key, bytes] = OrderedDict()
         self._held = 0
+        self._given: Counter[PeerId] = Counter()
         host.set_handler(BLOCK, self._give)
 
     def small(self, envelope: bytes) -> bytes:
@@ -96,23 +103,40 @@ class LargeBlocks:
     # -- Giving
 
     async def _give(self, stream: Stream) -> None:
-        envelopes = EnvelopeStream(stream, MAX_REQUEST, self._budget)
+        peer = stream.peer
+        if self._given[peer] >= MAX_GIVEN:
+            self.counters["requests refused"] += 1
+            stream.reset()
+            return
+        self._given[peer] += 1
         try:
-            raw = await envelopes.receive()
-            asked = read_request(raw) if raw is not None else None
-            if asked is None or not self._may_fetch(stream.peer, asked.channel):
-                self.counters["requests refused"] += 1
-                return
-            envelope = self._kept.get(_key(asked)) or await self._find(asked)
-            if envelope is None:
-                self.counters["requests for what is not here"] += 1
-                return
-            await envelopes.send(envelope)
-            self.counters["blocks given"] += 1
+            await self._answer(stream)
         except PubSubError:
             self.counters["requests broken off"] += 1
-        finally:
+            stream.reset()
+        else:
             stream.close()
+        finally:
+            self._given[peer] -= 1
+            if not self._given[peer]:
+                del self._given[peer]
+
+    async def _answer(self, stream: Stream) -> None:
+        envelopes = EnvelopeStream(stream, MAX_REQUEST, self._budget)
+        raw = await envelopes.receive(FIRST_WITHIN)
+        asked = read_request(raw) if raw is not None else None
+        if asked is None or not self._may_fetch(stream.peer, asked.channel):
+            self.counters["requests refused"] += 1
+            return
+        envelope = self._kept.get(_key(asked)) or await self._find(asked)
+        if envelope is None:
+            self.counters["requests for what is not here"] += 1
+            return
+        with trio.move_on_after(GIVE_GRACE + len(envelope) / GIVE_RATE) as scope:
+            await envelopes.send(envelope)
+        if scope.cancelled_caught:
+            raise StreamError("a peer that hardly takes what it asked for")
+        self.counters["blocks given"] += 1
 
     # -- Fetching
 
@@ -134,6 +158,8 @@ class LargeBlocks:
                 attempt = _Attempt(peer)
                 nursery.start_soon(self._ask, announced, attempt, is_good, good, nursery)
                 await attempt.stalls()
+                if good:
+                    break
         self.counters["blocks fetched" if good else "fetches that failed"] += 1
         return bool(good)
 
@@ -147,24 +173,29 @@ class LargeBlocks:
     ) -> None:
         try:
             raw = await self._get(announced, attempt)
-            if raw is not None and is_good(attempt.peer, raw):
-                self.keep(announced, raw)
-                good.append(attempt.peer)
-                nursery.cancel_scope.cancel()
         except PubSubError:
             # Counted with the fetch, if nobody else gives the block.
-            await trio.lowlevel.checkpoint()
+            raw = None
         finally:
             attempt.ended.set()
+        # Of several that have come, the first is judged and all others forgotten.
+        if raw is not None and not good and is_good(attempt.peer, raw):
+            self.keep(announced, raw)
+            good.append(attempt.peer)
+            nursery.cancel_scope.cancel()
 
     async def _get(self, announced: Announcement, attempt: _Attempt) -> bytes | None:
         stream = await self._host.open_stream(attempt.peer, [BLOCK])
         try:
             attempt.envelopes = EnvelopeStream(stream, MAX_ENVELOPE_BYTES, self._budget)
             await attempt.envelopes.send(request(announced))
-            return await attempt.envelopes.receive()
-        finally:
-            stream.close()
+            raw = await attempt.envelopes.receive(FIRST_WITHIN)
+        except BaseException:
+            # The giver shall not go on with what nobody reads.
+            stream.reset()
+            raise
+        stream.close()
+        return raw
 
 
 class _Attempt:

@@ -9,6 +9,7 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.peer import Peer
 from pubsub.fabric_node.directory import Directory
+from pubsub.fabric_node.inlets import Gossiped, Received
 from pubsub.node.node import Node
 
 
@@ -36,6 +37,12 @@ class Owner(Protocol):
 
     def perform(self, effect: fx.Effect) -> None:
         """Do what the core asks for."""
+
+    def offer(self, item: Gossiped | Received) -> None:
+        """Hand an item to those of the user's readers that want it."""
+
+    def fail(self, error: Exception) -> None:
+        """What the user gave has raised this: end the service, and let it come out as it is."""
 
     def warn(self, warning: Warn) -> None:
         """Tell the operator."""

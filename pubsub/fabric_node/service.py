@@ -15,18 +15,18 @@ from pubsub.fabric.config import config_from_block
 from pubsub.fabric.content import Content, content_of
 from pubsub.fabric.criteria import AckCollector, SendCriteria, choose
 from pubsub.fabric.identity_mapper import KnownIdentity
-from pubsub.fabric.intake_rules import ON_STREAM
 from pubsub.fabric.ledger import Ledger, LedgerError
 from pubsub.fabric.peer_state import Chaincode
 from pubsub.fabric.pull_store import Mode, PullStore
-from pubsub.fabric.topics import DIRECT
 from pubsub.fabric_node import views
 from pubsub.fabric_node.acks import nonces
 from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
 from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.inlets import CAPACITY, Gossiped, Inlet, Received
+from pubsub.fabric_node.lanes import FULL
 from pubsub.fabric_node.ledgers import Opened, open_ledger
+from pubsub.fabric_node.links import check_direct
 from pubsub.fabric_node.news import NewsStream
 from pubsub.fabric_node.sharing import OnPulled, Share
 from pubsub.fabric_node.views import MembershipInfo, PeerInfo
@@ -140,8 +140,8 @@ class GossipService:
         Raises ParamError, LedgerError, or what the block is not: BlockError, ConfigError.
         """
         self._engine.check_open()
-        found = await open_ledger(genesis, ledger)
-        name = found.config.channel
+        name = config_from_block(parse_block(genesis)).channel
+        left = self._engine.channels.get(name)
         if name in self.channels:
             raise ParamError(f"we are in channel {name!r} already")
         if name in self._engine.channels:
@@ -149,19 +149,18 @@ class GossipService:
             await self._engine.channels[name].rest()
         if ledger is None and delivery is not None:
             raise ParamError("delivery needs a ledger: without one, say what is gossiped by gossip")
-        self._engine.open_channel(name, ledger, delivery)
-        try:
-            self._engine.feed(_joining(found, keeps_ledger=ledger is not None))
-        except ParamError:
-            self._engine.close_channel(name)
-            raise
+        if left is not None:
+            # Its last block may still be on its way into the same ledger.
+            await left.settle()
+        found = await open_ledger(genesis, ledger)
+        self._engine.check_open()
+        self._engine.join(_joining(found, keeps_ledger=ledger is not None), ledger, delivery)
         return name
 
     def leave_channel(self, channel: str) -> None:
         """Leave; others are told. A ledger stays as it is."""
         self._shell(channel)
         self._engine.feed(ev.LeaveChannel(channel))
-        self._engine.channels[channel].close()
 
     def configure(self, block: bytes) -> None:
         """A channel whose ledger the caller keeps has a new configuration block.
@@ -246,7 +245,7 @@ class GossipService:
         self._engine.check_open()
         receivers = [_pki_id(peer) for peer in peers]
         self._check_direct(message, receivers)
-        for peer in receivers:
+        for peer in dict.fromkeys(receivers):
             self._engine.send(peer, message)
         await trio.lowlevel.checkpoint()
 
@@ -256,6 +255,11 @@ class GossipService:
         Raises NotEnoughPeersError if too few are known, or too few acknowledge in time.
         """
         self._engine.check_open()
+        if criteria.channel:
+            self._shell(criteria.channel)
+        if not criteria.max_peers:
+            await trio.lowlevel.checkpoint()
+            return
         known = self.peers_of_channel(criteria.channel) if criteria.channel else self.peers()
         chosen = [each.pki_id for each in choose(criteria, known, self._rng)]
         self._check_direct(message, chosen)
@@ -267,18 +271,18 @@ class GossipService:
                 copy = GossipMessage()
                 copy.CopyFrom(message)
                 copy.nonce = nonce
-                self._engine.send(peer, copy)
+                if not self._engine.send(peer, copy):
+                    collector.on_gone(peer, FULL)
             await self._engine.acks.wait(collector)
 
     def _check_direct(self, message: GossipMessage, receivers: Sequence[bytes]) -> None:
-        content = content_of(message)
-        if content not in ON_STREAM[DIRECT][0]:
-            names = ", ".join(sorted(ON_STREAM[DIRECT][0]))
-            raise ParamError(f"a peer alone is sent one of {names}; not {content or 'nothing'}")
+        check_direct(message)
         name = message.channel.decode("utf-8", "replace")
         core = self._shell(name).core if name else None
         for peer in receivers:
             org = self._peer.org_of(peer)
+            if peer == self.pki_id:
+                raise ParamError("a message to ourselves")
             if org is None:
                 raise ParamError(f"no peer {peer.hex()[:8]} is known")
             if core is not None and not core.is_org_in_channel(org):

@@ -163,7 +163,10 @@ class Sharing:
             if isinstance(action, Send):
                 self._send(action.peer, SHARE, wrap_message(action.message).raw)
             elif told is not None:
-                told(action.peer, [item.content for item in action.items])
+                try:
+                    told(action.peer, [item.content for item in action.items])
+                except Exception as error:  # noqa: BLE001 - whatever the user's function raises
+                    self._owner.fail(error)
 
     def forget(self, peer: bytes) -> None:
         """A peer is gone."""

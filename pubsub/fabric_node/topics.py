@@ -136,12 +136,12 @@ class Topics:
         is_told = is_blocks_topic(topic) and self._ledgers.get(channel) is None
         if self._inlets.reads_gossip and not is_told:
             message = decode_envelope(envelope).message
-            self._inlets.offer(Gossiped(channel, message, envelope, sender))
+            self._owner.offer(Gossiped(channel, message, envelope, sender))
 
     def receive(self, effect: fx.BlockReceived) -> None:
         """A block of a channel without a ledger here."""
         envelope = block_envelope(effect.channel, effect.number, effect.raw)
-        self._inlets.offer(Gossiped(effect.channel, envelope.message, envelope.raw, b""))
+        self._owner.offer(Gossiped(effect.channel, envelope.message, envelope.raw, b""))
 
     # -- Large blocks
 
@@ -157,22 +157,32 @@ class Topics:
         return partial(self._fetch, topic, sender, announced)
 
     async def _fetch(self, topic: str, sender: PeerId, announced: Announcement) -> Validation:
-        is_good = partial(self._is_good, topic, announced)
-        found = await self.large.fetch(announced, topic, sender, is_good)
-        return Validation.ACCEPT if found else Validation.IGNORE
+        verdicts: list[Validation] = []
 
-    def _is_good(self, topic: str, announced: Announcement, sender: PeerId, raw: bytes) -> bool:
-        """Whether a peer gave the block that was announced; its fault, if not."""
+        def is_good(giver: PeerId, raw: bytes) -> bool:
+            verdicts.append(self._judge_given(topic, announced, giver, raw))
+            return verdicts[-1] is not Validation.REJECT
+
+        found = await self.large.fetch(announced, topic, sender, is_good)
+        return verdicts[-1] if found else Validation.IGNORE
+
+    def _judge_given(
+        self, topic: str, announced: Announcement, giver: PeerId, raw: bytes
+    ) -> Validation:
+        """What a peer gave as the block that was announced; REJECT, and its fault, if it is not.
+
+        It may be IGNORE for a good one, which has come by other ways meanwhile.
+        """
         try:
             payload = decode_envelope(raw).message.data_msg.payload
             is_that = parse_block(payload.data).hash == announced.header_hash
         except PubSubError:
             is_that = False
-        good = is_that and self._verdict(topic, sender, raw) is Validation.ACCEPT
-        pki_id = self._owner.directory.pki_id(sender)
-        if not good and pki_id is not None:
+        verdict = self._verdict(topic, giver, raw) if is_that else Validation.REJECT
+        pki_id = self._owner.directory.pki_id(giver)
+        if verdict is Validation.REJECT and pki_id is not None:
             self._owner.perform(fx.Blamed(pki_id, "a block that is not the one announced"))
-        return good
+        return verdict
 
     def _may_fetch(self, peer: PeerId, channel: str) -> bool:
         pki_id = self._owner.directory.pki_id(peer)
@@ -183,7 +193,13 @@ class Topics:
         ledger = self._ledgers.get(asked.channel)
         if ledger is None:
             return None
-        raw = await trio.to_thread.run_sync(ledger.block, asked.number)
+        try:
+            raw = await trio.to_thread.run_sync(ledger.block, asked.number)
+        except PubSubError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the ledger is the user's
+            self._owner.fail(error)
+            return None
         if raw is None or parse_block(raw).hash != asked.header_hash:
             return None
         return block_envelope(asked.channel, asked.number, raw).raw

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 import trio
-from trio.testing import MockClock
+import trio.testing
 
 from pubsub.errors import DialError, ParamError
 from pubsub.fabric.proof import Proven
@@ -76,7 +76,7 @@ class Scene:
 
 
 async def test_a_dial_ends_when_it_is_known_who_is_there(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ):
     now = Scene(nursery, after=1)
     assert (await now.contacts.dial("bob:1")).pki_id == b"bob"
@@ -84,7 +84,7 @@ async def test_a_dial_ends_when_it_is_known_who_is_there(
 
 
 async def test_a_dial_fails_if_nobody_proves_anything(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ):
     now = Scene(nursery, after=1000)
     with pytest.raises(DialError, match="not proved who it is"):
@@ -93,7 +93,7 @@ async def test_a_dial_fails_if_nobody_proves_anything(
 
 
 async def test_a_dial_fails_at_once_if_the_connection_ends(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ):
     now = Scene(nursery, after=1000)
 
@@ -118,7 +118,7 @@ async def test_a_dial_says_why_it_failed(nursery: trio.Nursery, endpoint: str, t
 
 
 async def test_a_peer_is_tried_at_each_of_its_endpoints(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ):
     now = Scene(nursery, after=0)
     assert not await now.contacts.reach(b"bob", [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import pytest
+from typing import Any
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -53,7 +54,7 @@ def test_only_an_identity_that_counted_is_remembered_and_beyond_the_connection()
     assert directory.before(ONE) == b"bob"
 
 
-def test_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch):
+def test_so_many_are_remembered(monkeypatch: Any):
     monkeypatch.setattr(directory_module, "MAX_PAST", 2)
     directory = Directory()
     for peer in (ONE, TWO, ONE, THREE):

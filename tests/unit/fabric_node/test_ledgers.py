@@ -49,7 +49,7 @@ async def test_without_a_ledger_the_channel_is_at_its_genesis_block():
 
 async def test_the_ledger_of_another_channel_is_refused_and_stays_as_it_is():
     ledger = filled(2)
-    with pytest.raises(LedgerError, match="begins with another genesis block .* 'otherchannel'"):
+    with pytest.raises(LedgerError, match=r"begins with another genesis block .* 'otherchannel'"):
         await open_ledger(genesis("otherchannel").raw, ledger)
     assert ledger.height == 2
 
