@@ -180,7 +180,6 @@ class Engine:
         if self.closed:
             return
         self.closed = True
-        self.links.close()
         for shell in self.channels.values():
             shell.close()
         self.inlets.close()

@@ -144,14 +144,11 @@ class GossipService:
         left = self._engine.channels.get(name)
         if name in self.channels:
             raise ParamError(f"we are in channel {name!r} already")
-        if name in self._engine.channels:
-            # What its ledger was asked for before we left it is not the new one's business.
-            await self._engine.channels[name].rest()
         if ledger is None and delivery is not None:
             raise ParamError("delivery needs a ledger: without one, say what is gossiped by gossip")
         if left is not None:
-            # Its last block may still be on its way into the same ledger.
-            await left.settle()
+            # What its ledger was asked for is not the new one's business, and changes its height.
+            await left.rest()
         found = await open_ledger(genesis, ledger)
         self._engine.check_open()
         self._engine.join(_joining(found, keeps_ledger=ledger is not None), ledger, delivery)
