@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-from pubsub.fabric.certificates import CertificateError, decode_pem
+from pubsub.fabric.certificates import CertificateError, decode_pem, encode_pem
 from pubsub.fabric.config import APPLICATION, ChannelConfig
 from pubsub.fabric.identities import SerializedIdentity, parse_identity
 from pubsub.fabric.identity_errors import (
@@ -118,11 +118,13 @@ class Trust:
 
 
 def _check_well_formed(claimed: SerializedIdentity) -> None:
-    # A PKI-ID is a hash over the text: a peer that could add to it would have many.
+    # A PKI-ID is a hash over the text: a peer that could write it otherwise would have many.
     try:
-        decode_pem(claimed.id_bytes, alone=True)
+        der = decode_pem(claimed.id_bytes, alone=True)
     except CertificateError as error:
         raise MalformedIdentityError(str(error)) from error
+    if encode_pem(der) != claimed.id_bytes:
+        raise MalformedIdentityError("the certificate's text is not written as Fabric writes it")
 
 
 def _check_reader(identity: Identity, config: ChannelConfig) -> None:

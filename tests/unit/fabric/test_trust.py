@@ -150,3 +150,13 @@ def test_what_is_no_identity_is_refused(trust):
     for encoded in (b"", b"\xff", *(serialize_identity("Org2MSP", text) for text in texts)):
         with pytest.raises(MalformedIdentityError):
             trust.identify(encoded)
+
+
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n"])
+def test_the_text_of_a_certificate_may_be_written_in_one_way_only(trust, space):
+    # Or one certificate would make any number of PKI-IDs.
+    head, body = OURS.certificate.split(b"\n", 1)
+    text = head + b"\n" + body[:10] + space + body[10:]
+    assert trust.local.identity(text).certificate.pem == OURS.certificate
+    with pytest.raises(MalformedIdentityError, match="not written as Fabric writes it"):
+        trust.identify(serialize_identity("Org1MSP", text))
