@@ -13,8 +13,8 @@ from typing import final
 from pubsub.errors import RemoteError
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import GossipEnvelope, Verifier, verify_envelope
-from pubsub.fabric.identities import parse_identity
-from pubsub.fabric.identity_errors import IdentityError, PkiIdError
+from pubsub.fabric.identities import parse_identity, pki_id_of
+from pubsub.fabric.identity_errors import IdentityError, UnknownMspError
 from pubsub.fabric.identity_mapper import IdentityMapper, KnownIdentity
 from pubsub.fabric.intake_rules import Reason
 from pubsub.fabric.trust import Trust
@@ -49,6 +49,8 @@ class Authors:
 
         `introduces`: whether an AliveMessage may bring an identity that is not known yet.
         """
+        if envelope.content is Content.ALIVE:
+            _check_introduction(envelope)
         known = self._mapper.get(envelope.author, now=now)
         if known is None and introduces and envelope.content is Content.ALIVE:
             known = self._introduced(envelope, orgs, now, when)
@@ -76,10 +78,10 @@ class Authors:
                 return None
             verify_envelope(envelope, verify)
             return self._mapper.put(envelope.author, identity, now=now, when=when)
-        except PkiIdError as error:
-            raise RefusedError(Reason.SIGNATURE) from error
-        except IdentityError:
+        except UnknownMspError:
             return None
+        except IdentityError as error:
+            raise RefusedError(Reason.IDENTITY) from error
         except RemoteError as error:
             raise RefusedError(Reason.SIGNATURE) from error
 
@@ -98,6 +100,18 @@ class Authors:
             self._trust.verify_in_channel(channel, author.encoded, data, signature)
 
         _check(envelope, verify)
+
+
+def _check_introduction(envelope: GossipEnvelope) -> None:
+    """Refuse an identity that is not the author's. Who knows the author asks as well, or would
+    pass on what others, who do not, hold against it."""
+    identity = envelope.message.alive_msg.identity
+    try:
+        is_its = not identity or pki_id_of(identity) == envelope.author
+    except IdentityError as error:
+        raise RefusedError(Reason.SIGNATURE) from error
+    if not is_its:
+        raise RefusedError(Reason.SIGNATURE)
 
 
 def _check(envelope: GossipEnvelope, verify: Verifier) -> None:

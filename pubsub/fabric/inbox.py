@@ -7,8 +7,9 @@ did not ask for is not even read: answers hold many signatures to check.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import assert_never, final
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar, assert_never, final
 
 from pubsub.errors import RemoteError
 from pubsub.fabric import effects as fx
@@ -23,13 +24,15 @@ from pubsub.fabric.entry_points import Dial
 from pubsub.fabric.envelope import GossipEnvelope, wrap_message
 from pubsub.fabric.home import Home
 from pubsub.fabric.intake import Intake
-from pubsub.fabric.intake_rules import PROTOCOL_OF, Judged, Verdict
+from pubsub.fabric.intake_rules import MAX_FAULTS, PROTOCOL_OF, Judged, Verdict
 from pubsub.fabric.members import Alive
 from pubsub.fabric.membership import Action as MembershipAction
 from pubsub.fabric.membership import MemberChanged, Probe
 from pubsub.fabric.peer_state import PeerState
 from pubsub.fabric.pull import PullEngine
 from pubsub.fabric.pull_requester import Pulled
+
+T = TypeVar("T")
 
 
 @final
@@ -134,16 +137,27 @@ class Inbox:
         if not self._membership.awaits(peer, message.nonce):
             self.counters[Content.MEMBERSHIP_RESPONSE] += 1
             return []
-        now, when = self._moment.now, self._moment.when
-        alive, dead = (
-            [one for raw in part if (one := self._intake.news_in(raw, now=now, when=when))]
-            for part in (message.mem_res.alive, message.mem_res.dead)
+        read = partial(
+            self._intake.news_in, now=self._moment.now, when=self._moment.when, authors=set()
         )
+        alive = self._good(message.mem_res.alive, read)
+        dead = self._good(message.mem_res.dead, read)
         return self.perform(
             self._membership.on_membership_response(
                 peer, message.nonce, alive, dead, now=self._moment.now
             )
         )
+
+    def _good(self, parts: Iterable[bytes], read: Callable[[bytes], T | None]) -> list[T]:
+        """The good parts of an answer. Raises RemoteError if there are many others."""
+        found, most = [], self._intake.faults + MAX_FAULTS
+        for raw in parts:
+            part = read(raw)
+            if part is not None:
+                found.append(part)
+            elif self._intake.faults >= most:
+                raise RemoteError(f"an answer with {MAX_FAULTS} bad parts or more")
+        return found
 
     def _read_in(
         self, channel: JoinedChannel, peer: bytes, envelope: GossipEnvelope
@@ -169,12 +183,14 @@ class Inbox:
         if not channel.awaits_snapshot(peer):
             self.counters[Content.STATE_SNAPSHOT] += 1
             return []
-        now, when = self._moment.now, self._moment.when
-        states = [
-            state
-            for raw in elements
-            if (state := self._intake.state_in(raw, channel.name, now=now, when=when))
-        ]
+        read = partial(
+            self._intake.state_in,
+            channel=channel.name,
+            now=self._moment.now,
+            when=self._moment.when,
+            authors=set(),
+        )
+        states = self._good(elements, read)
         return channel.on_snapshot(peer, states)
 
     def _heard(self, peer: bytes) -> None:

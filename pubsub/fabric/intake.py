@@ -27,6 +27,7 @@ from pubsub.fabric.envelope import GossipEnvelope, decode_envelope, is_bare
 from pubsub.fabric.identity_mapper import IdentityMapper
 from pubsub.fabric.intake_rules import (
     ASKING,
+    FAULTS,
     IGNORED,
     ON_STREAM,
     ON_TOPIC,
@@ -284,9 +285,19 @@ class Intake:
         """The AliveMessage of one that asks and is known, if it is good; also one that is old."""
         return self._alive_in(raw, now, when, introduces=False)
 
-    def news_in(self, raw: bytes, *, now: float, when: datetime) -> Alive | None:
-        """An AliveMessage in an answer, if it is good and news, perhaps of one not known yet."""
-        return self._alive_in(raw, now, when, only_news=True)
+    def news_in(
+        self, raw: bytes, *, now: float, when: datetime, authors: set[bytes]
+    ) -> Alive | None:
+        """An AliveMessage in an answer, if it is good and news, perhaps of one not known yet.
+
+        Its author is noted in `authors`: of each the first one counts.
+        """
+        return self._alive_in(raw, now, when, told=authors)
+
+    @property
+    def faults(self) -> int:
+        """How many parts of answers were refused for what is hardly ever so in an honest one."""
+        return sum(self.counters[reason] for reason in FAULTS)
 
     def _alive_in(
         self,
@@ -295,7 +306,7 @@ class Intake:
         when: datetime,
         *,
         introduces: bool = True,
-        only_news: bool = False,
+        told: set[bytes] | None = None,
     ) -> Alive | None:
         try:
             envelope = _decoded(raw, MAX_ENVELOPE)
@@ -304,8 +315,10 @@ class Intake:
             _check_tag(envelope)
             alive = Alive.of(envelope)
             # Answers hold all that is known to others: nearly all of it is known here too.
-            if only_news and alive.peer != self._us and not self._view.is_news(alive):
-                return None
+            if told is not None:
+                _note(alive.peer, told)
+                if alive.peer != self._us and not self._view.is_news(alive):
+                    return None
             self._authors.of(envelope, now=now, when=when, introduces=introduces)
             self._authors.check(envelope, now=now)
         except RefusedError as refusal:
@@ -313,13 +326,16 @@ class Intake:
             return None
         return alive
 
-    def state_in(self, raw: bytes, channel: str, *, now: float, when: datetime) -> PeerState | None:
-        """The StateInfo in a snapshot of a channel, if it is good and news."""
+    def state_in(
+        self, raw: bytes, channel: str, *, now: float, when: datetime, authors: set[bytes]
+    ) -> PeerState | None:
+        """The StateInfo in a snapshot of a channel, if it is good and news; `authors` as above."""
         try:
             envelope = _decoded(raw, MAX_STATE)
             if envelope.content is not Content.STATE_INFO:
                 raise RefusedError(Reason.CONTENT)
             _check_tag(envelope)
+            _note(envelope.author, authors)
             judged = self._state(envelope, channel, None, now, when)
         except RefusedError as refusal:
             self.counters[refusal.reason] += 1
@@ -332,6 +348,12 @@ def _decoded(raw: bytes, limit: int) -> GossipEnvelope:
         return decode_envelope(raw, limit=limit)
     except MalformedMessageError as error:
         raise RefusedError(Reason.MALFORMED) from error
+
+
+def _note(author: bytes, authors: set[bytes]) -> None:
+    if author in authors:
+        raise RefusedError(Reason.REPEATED)
+    authors.add(author)
 
 
 def _check_tag(envelope: GossipEnvelope) -> None:

@@ -95,11 +95,13 @@ class Reason(enum.StrEnum):
     SECRET = "secret outside its organization"
     ENDPOINT = "author that other organizations may not know"
     UNKNOWN_AUTHOR = "unknown author"
+    IDENTITY = "author whose identity is not good"
     EXPIRED = "author whose certificate has ended"
     OUTSIDE = "author of an organization that is not here"
     STALE = "stale"
     NO_ROOM = "too large, or no room"
     WINDOW = "block that is not wanted"
+    REPEATED = "author that is in the same answer twice"
     OWN = "our own"
     SIGNATURE = "signature"
     BLOCK = "block that is not genuine"
@@ -114,6 +116,7 @@ IGNORED = frozenset(
         Reason.NO_LEDGER,
         Reason.LEFT,
         Reason.UNKNOWN_AUTHOR,
+        Reason.IDENTITY,
         Reason.EXPIRED,
         Reason.STALE,
         Reason.NO_ROOM,
@@ -123,6 +126,19 @@ IGNORED = frozenset(
     )
 )
 "Reasons that are nobody's fault; all others are REJECT."
+
+
+FAULTS = (
+    Reason.MALFORMED,
+    Reason.CONTENT,
+    Reason.TAG,
+    Reason.IDENTITY,
+    Reason.SIGNATURE,
+    Reason.REPEATED,
+)
+"What no part of an honest answer is refused for, or hardly ever."
+MAX_FAULTS = 10
+"In one answer: each may have cost a signature's check, and 16,000 of those take long (ours)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pubsub.fabric import topics as names
 from pubsub.fabric.channel_mac import channel_mac
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope, sign_message, wrap_message
-from pubsub.fabric.intake_rules import Reason, Verdict
+from pubsub.fabric.intake_rules import MAX_FAULTS, Reason, Verdict
 from pubsub.fabric.members import Change
 from pubsub.fabric.membership import MemberChanged
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PullMsgType
@@ -296,3 +296,26 @@ def test_what_a_peer_passes_on_shows_that_it_lives_whoever_wrote_it(desk):
         died += of(MemberChanged, desk.at(2.5 * step))
         desk.hears(TOPICS.alive, alive(BOB), ANN)
     assert died == [MemberChanged(BOB.pki_id, Change.DIED)]
+
+
+# -- Answers that would take long
+
+
+def test_an_answer_with_many_bad_parts_is_not_read_to_its_end(desk):
+    nonce = nonce_for(ANN, desk.at(4.0), Content.MEMBERSHIP_REQUEST)
+    many = [alive(ANN, seq=seq) for seq in range(2, 100)]
+    done = desk.gets(names.MEMBERSHIP, response(nonce, *many), ANN)
+    assert [(each.peer, each.why) for each in done] == [
+        (ANN.pki_id, "an answer with 10 bad parts or more")
+    ]
+    assert desk.core.refusals[Reason.REPEATED] == MAX_FAULTS
+
+
+def test_a_snapshot_with_many_bad_parts_is_not_read_to_its_end(desk):
+    asked = [peer for peer, what in sent(desk.at(4.0)) if what is Content.STATE_INFO_REQUEST]
+    assert ANN.pki_id in asked
+    many = {"elements": [state(ANN, seq=seq).raw for seq in range(1, 100)]}
+    message = GossipMessage(channel=NAME, tag=Tag.CHAN_OR_ORG, state_snapshot=many)
+    (blamed,) = desk.gets(names.STATE_INFO, message, ANN)
+    assert blamed.why == "an answer with 10 bad parts or more"
+    assert desk.core.refusals[Reason.REPEATED] == MAX_FAULTS

@@ -5,9 +5,11 @@ import pytest
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Access, Kind
 from pubsub.fabric.block_verification import verify_block
+from pubsub.fabric.certificates import encode_pem
 from pubsub.fabric.channel_mac import channel_mac
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import sign_message, strip_secret, wrap_message
+from pubsub.fabric.identities import pki_id_of, serialize_identity
 from pubsub.fabric.identity_mapper import IdentityMapper
 from pubsub.fabric.intake import Intake
 from pubsub.fabric.intake_rules import (
@@ -556,7 +558,7 @@ def test_the_parts_of_answers_are_judged_one_by_one(desk):
         return desk.intake.alive_in(raw_of(envelope), now=1.0, when=WHEN)
 
     def state_in(envelope):
-        return desk.intake.state_in(raw_of(envelope), CHANNEL, now=1.0, when=WHEN)
+        return desk.intake.state_in(raw_of(envelope), CHANNEL, now=1.0, when=WHEN, authors=set())
 
     envelope = alive(BOB)
     assert alive_in(envelope) == Alive.of(envelope)
@@ -579,7 +581,7 @@ def test_the_parts_of_answers_are_judged_one_by_one(desk):
 
 def test_of_answers_only_what_is_news_is_checked(desk):
     def news_in(envelope):
-        return desk.intake.news_in(raw_of(envelope), now=1.0, when=WHEN)
+        return desk.intake.news_in(raw_of(envelope), now=1.0, when=WHEN, authors=set())
 
     assert news_in(alive(BOB)) == Alive.of(alive(BOB))
     assert news_in(forged(alive(BOB))) is None
@@ -596,5 +598,44 @@ def test_an_answer_makes_known_who_was_not_and_a_request_does_not():
     desk = Desk(know=())
     envelope = alive(ANN, identity=True)
     assert desk.intake.alive_in(envelope.raw, now=1.0, when=WHEN) is None
-    assert desk.intake.news_in(envelope.raw, now=1.0, when=WHEN) == Alive.of(envelope)
+    found = desk.intake.news_in(envelope.raw, now=1.0, when=WHEN, authors=set())
+    assert found == Alive.of(envelope)
     assert ANN.pki_id in desk.mapper
+
+
+def test_of_one_author_an_answer_may_tell_once(desk):
+    told: set[bytes] = set()
+
+    def news_in(envelope):
+        return desk.intake.news_in(raw_of(envelope), now=1.0, when=WHEN, authors=told)
+
+    assert news_in(alive(BOB)) == Alive.of(alive(BOB))
+    assert news_in(alive(BOB, time=(1, 2))) is None
+    assert news_in(alive(ANN)) is not None
+    assert desk.intake.faults == desk.intake.counters[Reason.REPEATED] == 1
+
+    def state_in(envelope):
+        return desk.intake.state_in(raw_of(envelope), CHANNEL, now=1.0, when=WHEN, authors=states)
+
+    states: set[bytes] = set()
+    assert state_in(state(BOB)) is not None
+    assert state_in(state(BOB, time=(1, 2))) is None
+    assert desk.intake.faults == 2
+
+
+@pytest.mark.parametrize("other", ["another", "no identity"])
+def test_an_identity_that_is_not_the_authors_is_refused_by_those_who_know_the_author(desk, other):
+    message = alive(ANN).message
+    message.alive_msg.identity = BOB.identity if other == "another" else b"?"
+    assert desk.topic(HOME, sign_message(message, ANN)) == refused(Reason.SIGNATURE)
+
+
+def test_an_identity_that_is_not_good_is_nobodys_fault(desk):
+    message = GossipMessage(tag=Tag.EMPTY)
+    identity = serialize_identity("Org1MSP", encode_pem(b"no certificate"))
+    message.alive_msg.identity = identity
+    message.alive_msg.membership.pki_id = pki_id_of(identity)
+    message.alive_msg.timestamp.inc_num = 1
+    raw = Envelope(payload=message.SerializeToString(), signature=b"?").SerializeToString()
+    assert desk.topic(HOME, raw) == refused(Reason.IDENTITY)
+    assert refused(Reason.IDENTITY).verdict is Verdict.IGNORE
