@@ -34,6 +34,7 @@ from pubsub.router.outbox import UNLIMITED, Outbox
 from pubsub.router.peer import Peer
 from pubsub.router.policy import Policy
 from pubsub.router.protocols import FEATURES
+from pubsub.router.rivals import Rivals
 from pubsub.router.scoring import Scoring
 from pubsub.router.seen import SeenCache
 from pubsub.router.topic_params import TopicParams, TopicSettings
@@ -94,6 +95,7 @@ class Core:
         self.validated: dict[str, int] = {}
         "Topics with validators, and how many of their messages wait for them."
         self.validating: dict[bytes, Message] = {}
+        self.rivals = Rivals()
         self.verifying: dict[int, Waiting] = {}
         self.verify_count = 0
         self.next_batch = 0

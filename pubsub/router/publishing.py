@@ -198,7 +198,9 @@ def _written(core: Core, topic: TopicState, data: bytes) -> Message:
     signed = topic.params.signing is Signing.STRICT
     message = (core.writer if signed else core.anonymous_writer).write(topic.name, data, core.id)
     message.id = topic.message_id(message)
-    if message.id in core.seen.ids:
+    judged = core.validating.get(message.id)
+    is_rival = judged is not None and not judged.origin and judged.data != data
+    if message.id in core.seen.ids and not is_rival:
         raise LocalError(
             "a message with this id was seen within the last "
             f"{core.params.seen_ttl:g} s; without signatures, equal data is the same message"
@@ -207,6 +209,12 @@ def _written(core: Core, topic: TopicState, data: bytes) -> Message:
 
 
 def _begin(core: Core, topic: TopicState, message: Message) -> None:
+    if core.validating.pop(message.id, None) is not None:
+        # Of what is ours we know that it is right: nobody waits for a verdict on the other.
+        core.seen.forget(message.id)
+        core.rivals.forget(message.id)
+        if topic.name in core.validated:
+            core.validated[topic.name] -= 1
     core.seen.add(message.id)
     core.cache.put(message.id, topic.name, message.encoded)
     # Before the message itself, so that no copy comes back while ours is on its way.

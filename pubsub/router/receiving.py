@@ -170,7 +170,7 @@ def _on_message(core: Core, peer: Peer, raw: bytes, batch: Batch, *, now: float)
     if signed and peer.id not in topic.mesh:
         _note_stray(core, topic, peer, message, now)
     if message_id in core.seen.ids:
-        _count_duplicate(core, message)
+        _on_copy(core, message, raw)
         return
     if message.origin == core.id:
         # Ours, from before a restart or forged: either way we did not just send it.
@@ -244,6 +244,18 @@ def _count_duplicate(core: Core, message: Message) -> None:
         core.scores.duplicate(message.received_from, message.topic, message.id, now=core.now)
 
 
+def _on_copy(core: Core, message: Message, raw: bytes) -> None:
+    judged = core.validating.get(message.id)
+    if judged is None or message.origin or judged.data == message.data:
+        _count_duplicate(core, message)
+        return
+    # It says something else than the one that is judged, whose verdict it is not to share.
+    core.counters["rivals"] += 1
+    _keep_promise(core, message)
+    message.encoded = publish_field(raw)
+    core.rivals.add(judged, message)
+
+
 def _note_stray(core: Core, topic: TopicState, peer: Peer, message: Message, now: float) -> None:
     """Note that a peer outside the mesh forwarded another's message without being asked."""
     if (
@@ -314,7 +326,7 @@ def _accept(core: Core, message: Message) -> None:
         core.asked.pop(message_id, None)
     if core.scores is not None:
         core.scores.arrived(message_id, now=core.now)
-    if topic is not None and len(message.data) >= topic.params.idontwant_threshold:
+    if topic and message.origin and len(message.data) >= topic.params.idontwant_threshold:
         core.refuse_copies(topic, message)
     if waiting is None:
         _release(core, message)
@@ -332,20 +344,26 @@ def on_validation_finished(core: Core, event: ValidationFinished) -> None:
     if message.topic in core.validated:
         core.validated[message.topic] -= 1
     if event.verdict is Validation.ACCEPT:
+        core.rivals.forget(message.id)
         _release(core, message)
-    elif event.verdict is Validation.IGNORE:
+        return
+    if event.verdict is Validation.IGNORE:
         _drop(core, "ignored_by_validator", message)
         core.reject(message, Rejection.IGNORED)
     else:
         _drop(core, "rejected_by_validator", message)
-        core.reject(message, Rejection.INVALID)
+        # An anonymous message's id need not bind its topic and content: what is wrong here
+        # may be right in the next message that has it, and those who bring that are not to blame.
+        core.reject(message, Rejection.INVALID, proven=bool(message.origin))
         if not message.origin:
-            # An anonymous message's id need not bind its topic and content: what
-            # is wrong here may be right in the next message that has it.
             core.seen.forget(event.message_id)
         sender = core.peers.get(message.received_from)
         if sender is not None:
             core.blame(sender, INVALID_MESSAGE, "messages that validators reject")
+    rival = core.rivals.next(message.id)
+    if rival is not None:
+        core.seen.forget(message.id)
+        _accept(core, rival)
 
 
 def _release(core: Core, message: Message) -> None:
@@ -354,6 +372,9 @@ def _release(core: Core, message: Message) -> None:
     if topic is None or not topic.subscribed:
         _drop(core, "not_subscribed", message)
         return
+    # What is anonymous may have been wrong, and another copy needed, until now.
+    if not message.origin and len(message.data) >= topic.params.idontwant_threshold:
+        core.refuse_copies(topic, message)
     core.deliveries.append(message)
     if core.scores is not None:
         core.scores.delivered(message.received_from, message.topic, message.id, now=core.now)
