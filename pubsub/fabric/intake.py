@@ -4,7 +4,8 @@
        REJECT        REJECT         REJECT        REJECT   REJECT (1)    IGNORE        REJECT (2)
 
 (1) an author that we do not know yet is nobody's fault: IGNORE. (2) a block whose orderers
-we do not know, and that lies beyond the next one, may follow a change of orderers: IGNORE.
+we do not know, and that lies beyond the next one, may follow a change of orderers: RETRY, or
+any peer could have others pass over a true block by a copy of it without signatures.
 REJECT is held against whoever passed it on, who should have seen the same.
 """
 
@@ -28,7 +29,6 @@ from pubsub.fabric.identity_mapper import IdentityMapper
 from pubsub.fabric.intake_rules import (
     ASKING,
     FAULTS,
-    IGNORED,
     ON_STREAM,
     ON_TOPIC,
     UNTAGGED,
@@ -37,6 +37,7 @@ from pubsub.fabric.intake_rules import (
     Reason,
     Verdict,
     View,
+    verdict_of,
 )
 from pubsub.fabric.members import MAX_ENVELOPE, Alive, Freshness
 from pubsub.fabric.peer_state import PeerState
@@ -94,7 +95,7 @@ class Intake:
 
     def _refused(self, reason: Reason) -> Judged:
         self.counters[reason] += 1
-        return Judged(Verdict.IGNORE if reason in IGNORED else Verdict.REJECT, reason)
+        return Judged(verdict_of(reason), reason)
 
     def _on_topic(self, peer: bytes, topic: str, raw: bytes, now: float, when: datetime) -> Judged:
         place = self._place(peer, topic)

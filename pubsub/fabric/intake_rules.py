@@ -75,6 +75,9 @@ class Verdict(enum.Enum):
 
     ACCEPT = "accept"
     IGNORE = "ignore"
+    RETRY = "retry"
+    "As IGNORE, but another copy with its id may be good."
+
     REJECT = "reject"
 
 
@@ -122,10 +125,16 @@ IGNORED = frozenset(
         Reason.NO_ROOM,
         Reason.WINDOW,
         Reason.OWN,
-        Reason.EARLY,
     )
 )
-"Reasons that are nobody's fault; all others are REJECT."
+"Reasons that are nobody's fault; all others are REJECT, but for one."
+
+
+def verdict_of(reason: Reason) -> Verdict:
+    """What becomes of an envelope that is refused for this reason."""
+    if reason is Reason.EARLY:
+        return Verdict.RETRY
+    return Verdict.IGNORE if reason in IGNORED else Verdict.REJECT
 
 
 FAULTS = (

@@ -24,6 +24,9 @@ class Validation(enum.Enum):
     IGNORE = "ignore"
     "Drop it; nobody is to blame."
 
+    RETRY = "retry"
+    "The same, but judge the next copy that has its id: for ids that do not bind what is said."
+
 
 class Patience(enum.Enum):
     """What to do for peers whose queue has no room for a publish."""

@@ -347,9 +347,11 @@ def on_validation_finished(core: Core, event: ValidationFinished) -> None:
         core.rivals.forget(message.id)
         _release(core, message)
         return
-    if event.verdict is Validation.IGNORE:
+    if event.verdict is not Validation.REJECT:
         _drop(core, "ignored_by_validator", message)
         core.reject(message, Rejection.IGNORED)
+        if event.verdict is Validation.RETRY:
+            core.seen.forget(message.id)
     else:
         _drop(core, "rejected_by_validator", message)
         # An anonymous message's id need not bind its topic and content: what is wrong here

@@ -13,13 +13,13 @@ from pubsub.fabric.identities import pki_id_of, serialize_identity
 from pubsub.fabric.identity_mapper import IdentityMapper
 from pubsub.fabric.intake import Intake
 from pubsub.fabric.intake_rules import (
-    IGNORED,
     ON_STREAM,
     ON_TOPIC,
     PROTOCOL_OF,
     Judged,
     Reason,
     Verdict,
+    verdict_of,
 )
 from pubsub.fabric.make_blocks import BlockMaker
 from pubsub.fabric.members import Alive, Freshness
@@ -160,7 +160,7 @@ def desk():
 
 
 def refused(reason):
-    return Judged(Verdict.IGNORE if reason in IGNORED else Verdict.REJECT, reason)
+    return Judged(verdict_of(reason), reason)
 
 
 def alive(author, *, endpoint="/ip4/192.0.2.1/tcp/1", secret="", time=(1, 1), identity=False):
@@ -224,6 +224,13 @@ GOOD = {
 
 
 # -- The tables
+
+
+def test_each_reason_has_its_verdict():
+    verdicts = {reason: verdict_of(reason) for reason in Reason}
+    assert verdicts[Reason.STALE] is Verdict.IGNORE
+    assert verdicts[Reason.SIGNATURE] is Verdict.REJECT
+    assert [each for each in Reason if verdicts[each] is Verdict.RETRY] == [Reason.EARLY]
 
 
 def test_each_kind_of_topic_and_each_stream_has_its_contents():

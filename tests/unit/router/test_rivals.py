@@ -55,6 +55,18 @@ def test_one_that_is_ignored_does_not_hide_another() -> None:
     dialogue >> dialogue.validated(ID, Validation.IGNORE) << "validate news: 1 right"
 
 
+def test_after_one_that_cannot_be_judged_yet_the_next_copy_is() -> None:
+    dialogue = with_validator()
+    dialogue.do(A.sends(copy("1 early")), dialogue.validated(ID, Validation.IGNORE))
+    dialogue >> B.sends(copy("1 right")) << []
+    dialogue = with_validator()
+    dialogue.do(A.sends(copy("1 early")))
+    dialogue >> dialogue.validated(ID, Validation.RETRY) << []
+    assert dialogue.drops() == {"ignored_by_validator": 1}
+    assert dialogue.router.snapshot()["faults"][str(A.id)] == 0
+    dialogue >> B.sends(copy("1 right")) << "validate news: 1 right"
+
+
 def test_what_says_the_same_shares_the_verdict() -> None:
     dialogue = with_validator()
     dialogue.do(A.sends(copy("1 wrong")), B.sends(copy("1 wrong")))
