@@ -157,7 +157,7 @@ class Engine:
         """
 
         async def fail() -> None:
-            await trio.lowlevel.checkpoint()
+            # Before anything that waits, or it would be lost when the service stops now.
             raise error
 
         if not self.closed:
