@@ -348,11 +348,12 @@ async def test_a_ledger_that_says_why_does_not_end_its_peer():
 
 @pytest.mark.parametrize("error", [OddError("x"), OSError("y")], ids=repr)
 async def test_what_a_ledger_raises_when_a_large_block_is_asked_for_comes_out(error: Exception):
+    only_pushed = FOLLOWS.replaced(state_enabled=False)
     channel = Channel.make()
 
     async def run() -> None:
         ledger = Broken(error, reads=True)
-        async with beside(FOLLOWS, announce_above=5000) as (ann, eve):
+        async with beside(only_pushed, announce_above=5000) as (ann, eve):
             await eve.join_channel(channel.genesis.raw, ledger=ledger, delivery=channel.orderer)
             await ann.join_channel(channel.genesis.raw, ledger=MemoryLedger())
             await ann.node.connect(eve.node.addresses[0])
