@@ -66,6 +66,7 @@ class Engine:
         self.directory = directory
         self.params = params
         self.closed = False
+        self._has_failed = False
         self.counters: Counter[str] = Counter()
         "Warnings by their keys, those that were not logged included."
         self.channels: dict[str, ChannelShell] = {}
@@ -160,7 +161,9 @@ class Engine:
             # Before anything that waits, or it would be lost when the service stops now.
             raise error
 
-        if not self.closed:
+        # Only the first: it would come out among others, and not as itself.
+        if not self.closed and not self._has_failed:
+            self._has_failed = True
             self._nursery.start_soon(fail)
 
     def offer(self, item: Gossiped | Received) -> None:

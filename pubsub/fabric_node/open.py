@@ -23,6 +23,7 @@ from pubsub.fabric.topics import Network, Scope
 from pubsub.fabric_node.contacts import endpoint_address
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.engine import Engine
+from pubsub.fabric_node.own_words import checked_metadata
 from pubsub.fabric_node.service import GossipService
 from pubsub.fabric_node.tracker import track_membership
 from pubsub.host import HostParams
@@ -81,7 +82,7 @@ async def open_fabric_peer(
         now=trio.current_time(),
         wall_ns=time.time_ns(),
         scope=scope,
-        metadata=metadata,
+        metadata=checked_metadata(metadata),
     )
     async with _running(plan, peer) as service:
         yield service

@@ -28,6 +28,7 @@ from pubsub.fabric_node.lanes import FULL
 from pubsub.fabric_node.ledgers import Opened, open_ledger
 from pubsub.fabric_node.links import check_direct
 from pubsub.fabric_node.news import NewsStream
+from pubsub.fabric_node.own_words import checked_chaincodes, checked_height, checked_metadata
 from pubsub.fabric_node.sharing import OnPulled, Share
 from pubsub.fabric_node.views import MembershipInfo, PeerInfo
 from pubsub.node.node import Node
@@ -75,7 +76,7 @@ class GossipService:
     def update_metadata(self, metadata: bytes) -> None:
         """Say this of ourselves, from our next AliveMessage on."""
         self._engine.check_open()
-        self._engine.feed(ev.SetMetadata(metadata))
+        self._engine.feed(ev.SetMetadata(checked_metadata(metadata)))
 
     # -- Who is there
 
@@ -201,13 +202,13 @@ class GossipService:
     def update_ledger_height(self, height: int, channel: str) -> None:
         """The ledger that the caller keeps has `height` blocks now."""
         self._shell(channel)
-        self._engine.feed(ev.SetLedgerHeight(channel, height))
+        self._engine.feed(ev.SetLedgerHeight(channel, checked_height(height)))
         self._engine.channels[channel].moved()
 
     def update_chaincodes(self, chaincodes: Iterable[Chaincode], channel: str) -> None:
         """Say to the channel's peers that we have these."""
         self._shell(channel)
-        self._engine.feed(ev.SetChaincodes(channel, tuple(chaincodes)))
+        self._engine.feed(ev.SetChaincodes(channel, checked_chaincodes(chaincodes)))
 
     # -- Messages
 

@@ -383,6 +383,10 @@ async def test_a_slow_reader_loses_blocks_and_holds_up_nobody():
 async def test_what_is_said_of_oneself_is_heard():
     async with open_town() as town:
         ann, bob = await neighbours(town, Channel.make(), 1, 1)
+        with pytest.raises(ParamError, match="metadata of 20000 bytes"):
+            bob.update_metadata(bytes(20_000))
+        with pytest.raises(ParamError, match="not a Chaincode"):
+            bob.update_chaincodes(["asset"], "sales")  # type: ignore[list-item]
         bob.update_metadata(b"new")
         bob.update_chaincodes([Chaincode("asset", "1.0")], "sales")
         await until(lambda: about(ann, bob).metadata == b"new")

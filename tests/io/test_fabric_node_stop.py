@@ -13,8 +13,10 @@ import trio.lowlevel
 
 from pubsub.errors import ClosedError, ParamError, RemoteError
 from pubsub.fabric.access import Kind
+from pubsub.fabric.envelope import wrap_message
 from pubsub.fabric.ledger import LedgerError, MemoryLedger
 from pubsub.fabric.params import GossipParams
+from pubsub.fabric.topics import DIRECT
 from pubsub.fabric.versioned_store import VersionedStore
 from pubsub.fabric_node.inlets import Gossiped, Received
 from pubsub.fabric_node.open import open_fabric_peer
@@ -199,6 +201,7 @@ async def test_those_who_come_while_a_peer_stops_do_it_no_harm():
         ({"params": QUICK.replaced(bootstrap=("nowhere",))}, "bad endpoint 'nowhere'"),
         ({"params": QUICK.replaced(external_endpoint=":1")}, "bad endpoint ':1'"),
         ({"announce_above": 1}, "announce_above must be at least"),
+        ({"metadata": "text"}, "metadata must be bytes"),
     ],
 )
 async def test_what_cannot_work_is_said_in_one_line(options: dict[str, object], text: str):
@@ -286,6 +289,31 @@ async def test_what_a_predicate_raises_about_a_message_comes_out(error: Exceptio
             await trio.sleep_forever()
 
     await comes_out(error, run)
+
+
+async def test_of_many_errors_the_first_comes_out():
+    errors: list[OddError] = []
+
+    def fail(item: Received) -> bool:
+        errors.append(OddError(len(errors)))
+        raise errors[-1]
+
+    async def run() -> None:
+        async with beside() as (ann, eve):
+            await ann.node.connect(eve.node.addresses[0])
+            await until(lambda: ann._engine.directory.peer(eve.pki_id))
+            eve.accept(fail, True)
+            message = GossipMessage(tag=GossipMessage.CHAN_ONLY, private_data={"payload": {}})
+            raw = wrap_message(message).raw
+            for _ in range(2):
+                eve._engine._on_envelope(ann.pki_id, DIRECT, raw)
+            await trio.sleep_forever()
+
+    async with cleanly():
+        with pytest.raises(OddError) as caught, trio.fail_after(SECONDS):
+            await run()
+    assert len(errors) == 2
+    assert caught.value is errors[0]
 
 
 class Broken(MemoryLedger):
