@@ -40,7 +40,7 @@ class Taps:
     included; what goes, where bytes are handed to the muxer, before they are encrypted.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch) -> None:
         self._ends: dict[int, tuple[PeerId, PeerId]] = {}
         "Of each muxer: who we are, who the peer is."
         self._held: list[object] = []
@@ -49,7 +49,7 @@ class Taps:
         self._went: defaultdict[tuple[int, int], Flow] = defaultdict(Flow)
         self._tap(monkeypatch)
 
-    def _tap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _tap(self, monkeypatch) -> None:
         enter, dispatch, send = Registry.enter, StreamTable.dispatch, YamuxSession.send_data
 
         def on_enter(registry, connection):
