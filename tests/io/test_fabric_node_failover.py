@@ -1,0 +1,60 @@
+"""The leader that gets blocks from the orderer is killed, replaced, and comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.io.fabric_peers import QUICK, Channel, are_meshed, open_town
+from tests.io.nodes import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+
+LONG = 60.0
+PARAMS = QUICK.replaced(alive_time_interval=0.6, alive_expiration_timeout=6.0, conn_timeout=10.0)
+
+
+async def test_a_killed_leader_is_replaced_and_one_leads_when_it_is_back():
+    channel = Channel.make(orgs=[1])
+    async with open_town() as town:
+        peers = await town.open_many(1, 4, params=PARAMS, external=False)
+        for service in peers:
+            await town.joins(service, channel)
+        await are_meshed(channel, peers)
+        channel.orders(3)
+        await town.all_at(channel, 4, seconds=LONG)
+
+        [old] = town.leaders(channel, peers)
+        left = [service for service in peers if service is not old]
+        await town.kills(old)
+        channel.orders(3)
+        await until(lambda: len(town.leaders(channel, left)) == 1, LONG)
+        await town.all_at(channel, 7, left, seconds=LONG)
+        await until(lambda: all(_takes_for_dead(each, old) for each in left), LONG)
+
+        back = await town.opens(1, peers.index(old), bootstrap=left, params=PARAMS, external=False)
+        assert back.pki_id == old.pki_id
+        await town.joins(back, channel)
+        assert back.height(channel.name) == 4
+        everyone = [*left, back]
+        await are_meshed(channel, everyone)
+        channel.orders(3)
+        await town.all_at(channel, 10, everyone, seconds=LONG)
+        # By now each has heard whoever else led: who has the lowest PKI-ID is left.
+        await until(lambda: len(town.leaders(channel, everyone)) == 1, LONG)
+        [last] = town.leaders(channel, everyone)
+        await _next_declarations(last)
+        assert town.leaders(channel, everyone) == [last]
+        ledgers = [town.ledger(each, channel) for each in everyone]
+        assert {ledger.last_hash for ledger in ledgers} == {channel.maker.last.hash}
+
+
+def _takes_for_dead(service, other):
+    dead = [each for each in service.snapshot()["members"] if not each["is_alive"]]
+    return other.pki_id.hex() in [each["pki_id"] for each in dead]
+
+
+async def _next_declarations(leader):
+    """Wait until a leader has said several times more that it leads."""
+    election = leader._engine.peer.channel("sales")._leadership
+    before = election._sequence
+    await until(lambda: election._sequence >= before + 3, LONG)
