@@ -194,7 +194,8 @@ class Intake:
     def _check_rights(self, envelope: GossipEnvelope, peer: bytes, org: str, name: str) -> None:
         channel = self._channels[name]
         if not channel.is_org_in_channel(org):
-            raise RefusedError(Reason.SENDER)
+            # It may have been removed, and not know that yet.
+            raise RefusedError(Reason.NOT_MEMBER)
         if envelope.content in PULL and org != self._org:
             raise RefusedError(Reason.SENDER)
         is_state = envelope.content in (Content.STATE_INFO_REQUEST, Content.STATE_SNAPSHOT)

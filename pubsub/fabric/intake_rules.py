@@ -92,6 +92,7 @@ class Reason(enum.StrEnum):
     CHANNEL = "another channel"
     NOT_ELIGIBLE = "asked by one that is not known to be in the channel"
     NOT_IN_CHANNEL = "channel that we are not in"
+    NOT_MEMBER = "of one whose organization is not in the channel"
     NO_LEDGER = "asked for blocks of a ledger that is kept elsewhere"
     LEFT = "of a channel that we have left"
     DRESSED_UP = "with something about it that nobody signs"
@@ -115,6 +116,7 @@ IGNORED = frozenset(
     (
         Reason.NOT_OURS,
         Reason.NOT_IN_CHANNEL,
+        Reason.NOT_MEMBER,
         Reason.NOT_ELIGIBLE,
         Reason.NO_LEDGER,
         Reason.LEFT,

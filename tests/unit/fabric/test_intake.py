@@ -538,7 +538,8 @@ def test_messages_that_name_a_channel_where_none_belongs_are_rejected(desk):
 
 def test_outsiders_ask_in_vain(desk):
     for message in (hello(), blocks_from(1), asks_for_states(EVE)):
-        assert desk.stream(message, EVE) == refused(Reason.SENDER)
+        assert desk.stream(message, EVE) == refused(Reason.NOT_MEMBER)
+    assert refused(Reason.NOT_MEMBER).verdict is Verdict.IGNORE
     # Blocks are pulled within an organization.
     assert desk.stream(hello(), BOB) == refused(Reason.SENDER)
 
