@@ -90,11 +90,23 @@ class Conditions:
             raise ParamError(f"loss must be from 0 to 1, not {self.loss}")
 
 
+class Wire:
+    """What bytes leave by, one after another: of one link, or of all links of a node."""
+
+    __slots__ = ("busy_until",)
+
+    def __init__(self) -> None:
+        self.busy_until = 0.0
+
+
 class Link:
-    """The bytes on their way from one node to another."""
+    """The bytes on their way from one node to another.
+
+    Links that share a `wire` share its bandwidth, as the connections of one machine do.
+    """
 
     __slots__ = (
-        "_busy_until", "_last_arrival", "_reader", "_rng", "conditions", "latency", "lost",
+        "_last_arrival", "_last_whole", "_reader", "_rng", "_wire", "conditions", "latency", "lost",
         "open", "receiver", "sender", "waiting",
     )  # fmt: skip
 
@@ -106,6 +118,7 @@ class Link:
         *,
         latency: float,
         rng: random.Random,
+        wire: Wire | None = None,
     ) -> None:
         self.sender = sender
         self.receiver = receiver
@@ -120,15 +133,16 @@ class Link:
         "RPCs lost so far."
         self._rng = rng
         self._reader = FrameReader(FRAME_LIMIT)
-        self._busy_until = 0.0
+        self._wire = wire or Wire()
         self._last_arrival = 0.0
+        self._last_whole = 0.0
 
     def room(self, now: float) -> int:
         """How many bytes may be taken from the sender."""
         bandwidth = self.conditions.bandwidth
         if bandwidth is None:
             return UNBOUNDED_TAKE
-        backlog = max(0.0, self._busy_until - now) * bandwidth
+        backlog = max(0.0, self._wire.busy_until - now) * bandwidth
         return max(0, int(self.conditions.buffer - backlog))
 
     def roomy_at(self) -> float:
@@ -136,7 +150,7 @@ class Link:
         bandwidth = self.conditions.bandwidth
         if bandwidth is None:
             return 0.0
-        return self._busy_until - self.conditions.buffer / 2 / bandwidth
+        return self._wire.busy_until - self.conditions.buffer / 2 / bandwidth
 
     def carry(self, data: bytes, now: float) -> list[tuple[float, list[bytes]]]:
         """Put bytes on their way: which RPCs will arrive, and when."""
@@ -146,14 +160,31 @@ class Link:
         if bandwidth is None:
             kept = self._kept(frames)
             return [(self._in_order(now + delay), kept)] if kept else []
-        start = max(now, self._busy_until)
-        self._busy_until = start + len(data) / bandwidth
+        start = self._sent(len(data), bandwidth, now)
         arrivals = []
         for end, frame in self._ends(frames, len(data)):
             if self._kept([frame]):
                 when = self._in_order(start + end / bandwidth + delay)
                 arrivals.append((when, [frame]))
         return arrivals
+
+    def carry_whole(self, size: int, now: float) -> float:
+        """Put `size` bytes of another stream on their way: when the last of them will arrive.
+
+        Nothing of these is lost, and they wait for no room.
+        """
+        bandwidth = self.conditions.bandwidth
+        start = now
+        if bandwidth is not None:
+            start = self._sent(size, bandwidth, now) + size / bandwidth
+        self._last_whole = max(start + self._delay(), self._last_whole)
+        return self._last_whole
+
+    def _sent(self, size: int, bandwidth: float, now: float) -> float:
+        """When the first of `size` bytes leaves."""
+        start = max(now, self._wire.busy_until)
+        self._wire.busy_until = start + size / bandwidth
+        return start
 
     def _delay(self) -> float:
         jitter = self.conditions.jitter

@@ -131,13 +131,16 @@ class Network(World):
         protocol = common_protocol(dialler.place.protocol, dialled.place.protocol)
         self._dialled[a][b] = conditions
         for me, other in ((dialler, dialled), (dialled, dialler)):
-            link = Link(me.number, other.number, conditions, latency=latency, rng=self.rng)
+            link = self._make_link(me.number, other.number, conditions, latency)
             self._links[me.number][other.id] = link
         self._note(a, f"dials {b} {protocol} {latency!r}")
         for me, other in ((dialler, dialled), (dialled, dialler)):
             # The first of the two may have hung up at once.
             if other.id in self._links[me.number]:
                 me.connected(other.place, other.id, protocol, outbound=me is dialler)
+
+    def _make_link(self, a: int, b: int, conditions: Conditions, latency: float) -> Link:
+        return Link(a, b, conditions, latency=latency, rng=self.rng)
 
     def connect_all(
         self, edges: Iterable[tuple[int, int]], conditions: Conditions | None = None

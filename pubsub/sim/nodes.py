@@ -231,8 +231,8 @@ class RouterNode(Node):
 
     def stop(self) -> None:
         """The process ends; what it knew is gone."""
-        self.running = False
         self._past = self.tallies()
+        self.running = False
         for topic in self.topics:
             self.world.record.left(topic, self.number)
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pubsub.errors import ParamError
-from pubsub.sim.links import UNBOUNDED_TAKE, Conditions, Fixed, Link, LogNormal, Uniform
+from pubsub.sim.links import UNBOUNDED_TAKE, Conditions, Fixed, Link, LogNormal, Uniform, Wire
 from pubsub.wire.framing import frame
 
 LATENCY = 0.25
@@ -89,6 +89,28 @@ def test_what_is_lost_has_used_its_bandwidth() -> None:
     assert made.carry(frame(b"x" * 99), 0.0) == []
     made.conditions = Conditions(bandwidth=100.0)
     assert made.carry(frame(b"y" * 99), 0.0) == [(2.0 + LATENCY, [b"y" * 99])]
+
+
+def test_what_is_carried_whole_takes_bandwidth_and_is_never_lost() -> None:
+    made = link(bandwidth=1000.0, loss=1.0)
+    assert made.carry_whole(500, 1.0) == 1.5 + LATENCY
+    assert made.carry_whole(500, 1.0) == 2.0 + LATENCY
+    assert made.room(1.0) == Conditions().buffer - 1000
+    free = link(jitter=Uniform(0.0, 1.0))
+    arrivals = [free.carry_whole(10, 1.0) for _ in range(50)]
+    assert arrivals == sorted(arrivals)
+    assert 1.25 < arrivals[0] < arrivals[-1] < 2.25
+
+
+def test_links_of_one_wire_share_its_bandwidth() -> None:
+    wire, rng = Wire(), random.Random(1)
+    first, second = (
+        Link(0, to, Conditions(bandwidth=1000.0), latency=LATENCY, rng=rng, wire=wire)
+        for to in (1, 2)
+    )
+    assert first.carry(frame(b"a" * 99), 0.0) == [(0.1 + LATENCY, [b"a" * 99])]
+    assert second.carry_whole(100, 0.0) == 0.2 + LATENCY
+    assert first.room(0.0) == second.room(0.0) == Conditions().buffer - 200
 
 
 def test_latencies_are_drawn_as_described() -> None:

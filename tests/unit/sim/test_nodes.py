@@ -98,6 +98,21 @@ def test_an_answer_that_comes_after_a_restart_is_void() -> None:
     assert again.arrivals[1].at == again.at + 1.25
 
 
+def test_what_was_counted_before_a_restart_still_counts() -> None:
+    network = pair(Validation.ACCEPT, 0.0)
+    network.run_for(1)
+    node = network.node(1, RouterNode)
+    before = node.tallies()[0]["forwarded"]
+    assert before == 1
+    network.stop(1)
+    assert node.tallies()[0]["forwarded"] == before
+    network.start(1)
+    network.run_for(3)
+    network.publish(0, TOPIC, b"again")
+    network.run_for(1)
+    assert node.tallies()[0]["forwarded"] == 2
+
+
 def test_every_node_has_its_own_key_by_seed_and_number() -> None:
     first, second = Network(seed=1), Network(seed=2)
     ids = [network.nodes[network.add()].id for network in (first, first, second)]
