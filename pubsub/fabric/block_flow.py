@@ -18,7 +18,7 @@ from pubsub.errors import ParamError, RemoteError
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.announcement import block_envelope
 from pubsub.fabric.block_store import BlockPullStore, Channel
-from pubsub.fabric.block_verification import verify_block
+from pubsub.fabric.block_verification import VerifyBlock, verify_block
 from pubsub.fabric.blocks import Block, parse_block
 from pubsub.fabric.config import ChannelConfig, ConfigError, updated
 from pubsub.fabric.effects import Commit, Effect
@@ -34,14 +34,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 def genuine_block(
-    raw: bytes, config: ChannelConfig, *, unless: Callable[[int], bool]
+    raw: bytes,
+    config: ChannelConfig,
+    *,
+    unless: Callable[[int], bool],
+    verify: VerifyBlock = verify_block,
 ) -> GossipEnvelope | None:
     """What pushes a block that did not come by gossip; None if its number is one of those
     that need no look. Raises RemoteError if it is not genuine."""
     number = parse_block(raw).number
     if unless(number):
         return None
-    verify_block(raw, number, config)
+    verify(raw, number, config)
     return block_envelope(config.channel, number, raw)
 
 
@@ -69,12 +73,14 @@ class BlockFlow:
         params: GossipParams,
         *,
         may_pull: Callable[[bytes], bool],
+        verify: VerifyBlock = verify_block,
     ) -> None:
         if height < 1:
             raise ParamError(f"{config.channel}: a ledger without a genesis block")
         self.config = config
         self.height = height
         self._may_pull = may_pull
+        self._verify = verify
         self._window = params.state_block_buffer_size
         self._committing: Payload | None = None
         self._pause = FIRST_PAUSE
@@ -108,15 +114,22 @@ class BlockFlow:
 
     def verify(self, number: int, raw: bytes) -> Block:
         """The block, if it is the channel's block `number`. Raises BlockError."""
-        return verify_block(raw, number, self.config)
+        held = self.store.get(number)
+        if held is not None and held.message.data_msg.payload.data == raw:
+            return parse_block(raw)
+        return self._verify(raw, number, self.config)
 
     def may_pull(self, peer: bytes) -> bool:
         return self._may_pull(peer)
 
+    def knows(self, number: int) -> bool:
+        """Whether a block is in the ledger, or on its way into it."""
+        return number < self._buffer.next or number in self._buffer
+
     def wants(self, number: int) -> bool:
         """Whether a block is near enough to the ledger, and not here."""
         is_near = 0 <= number - self.height < self._window
-        return is_near and not self._is_known(number)
+        return is_near and not self.knows(number)
 
     # -- Blocks come
 
@@ -137,7 +150,7 @@ class BlockFlow:
     ) -> tuple[GossipEnvelope | None, list[Effect]]:
         """A block that the orderer gave us, and what to push to others if it is news."""
         try:
-            envelope = genuine_block(raw, self.config, unless=self._is_known)
+            envelope = genuine_block(raw, self.config, unless=self.knows, verify=self._verify)
         except RemoteError as error:
             return None, [self._warning("orderer", f"the orderer's block: {error}")]
         if envelope is None:
@@ -148,9 +161,6 @@ class BlockFlow:
             return None, [self._warning("no_room", text)]
         self.store.put(envelope, now)
         return envelope, self._next()
-
-    def _is_known(self, number: int) -> bool:
-        return number < self._buffer.next or number in self._buffer
 
     # -- Blocks go
 

@@ -13,7 +13,7 @@ from typing import final
 from pubsub.errors import ParamError, RemoteError
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.block_flow import genuine_block, pull_store
-from pubsub.fabric.block_verification import verify_block
+from pubsub.fabric.block_verification import VerifyBlock, verify_block
 from pubsub.fabric.blocks import Block
 from pubsub.fabric.config import ChannelConfig, ConfigError, succeeded
 from pubsub.fabric.effects import BlockReceived, Effect
@@ -38,12 +38,14 @@ class BlockRelay:
         params: GossipParams,
         *,
         may_pull: Callable[[bytes], bool],
+        verify: VerifyBlock = verify_block,
     ) -> None:
         if height < 1:
             raise ParamError(f"{config.channel}: a ledger without a genesis block")
         self.config = config
         self.height = height
         self._may_pull = may_pull
+        self._verify = verify
         self._window = params.state_block_buffer_size
         self._ahead: set[int] = set()
         "Blocks that came, and are not in the ledger."
@@ -69,7 +71,7 @@ class BlockRelay:
 
     def verify(self, number: int, raw: bytes) -> Block:
         """The block, if it is the channel's block `number`. Raises BlockError."""
-        return verify_block(raw, number, self.config)
+        return self._verify(raw, number, self.config)
 
     def may_pull(self, peer: bytes) -> bool:
         return self._may_pull(peer)
@@ -77,6 +79,10 @@ class BlockRelay:
     def wants(self, number: int) -> bool:
         """Whether a block is near enough to the ledger, and did not come."""
         return 0 <= number - self.height < self._window and number not in self._ahead
+
+    def knows(self, number: int) -> bool:
+        """Whether a block is in the ledger, or came."""
+        return number < self.height or number in self._ahead
 
     # -- Blocks
 
@@ -92,7 +98,7 @@ class BlockRelay:
     ) -> tuple[GossipEnvelope | None, list[Effect]]:
         """A block that the orderer gave us, and what to push to others if it is news."""
         try:
-            envelope = genuine_block(raw, self.config, unless=self._is_known)
+            envelope = genuine_block(raw, self.config, unless=self.knows, verify=self._verify)
         except RemoteError as error:
             text = f"{self.config.channel}: the orderer's block: {error}"
             return None, [Warn("channel.orderer", text)]
@@ -102,7 +108,7 @@ class BlockRelay:
         """Keep a genuine block for those who pull; False if the user has it."""
         number = envelope.message.data_msg.payload.seq_num
         self.store.put(envelope, now)
-        if self._is_known(number):
+        if self.knows(number):
             return False
         self._ahead.add(number)
         if len(self._ahead) > MAX_AHEAD:
@@ -112,9 +118,6 @@ class BlockRelay:
     def tick(self, now: float) -> list[Effect]:
         self.store.tick(now)
         return []
-
-    def _is_known(self, number: int) -> bool:
-        return number < self.height or number in self._ahead
 
     # -- What the user says of its ledger
 

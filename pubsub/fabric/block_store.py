@@ -28,6 +28,9 @@ class Channel(Protocol):
     def height(self) -> int:
         """The ledger's."""
 
+    def knows(self, number: int) -> bool:
+        """Whether a block is in the ledger, or on its way into it."""
+
     def verify(self, number: int, raw: bytes) -> object:
         """Raise RemoteError unless `raw` is block `number` of the channel."""
 
@@ -115,18 +118,30 @@ class BlockPullStore:
                 yield envelope.raw
 
     def check(self, encoded: bytes) -> Item:
-        """Raises RemoteError unless it is a genuine block of this channel."""
+        """Raises RemoteError unless it is a genuine block of this channel.
+
+        An item without content is a block that came another way meanwhile: nobody looked
+        whether this copy is genuine.
+        """
         envelope = decode_envelope(encoded)
         if envelope.content is not Content.DATA:
             raise RemoteError(f"{envelope.content or 'nothing'} where a block was asked for")
         if envelope.message.channel != self._name:
             raise RemoteError("a block of another channel")
         payload = envelope.message.data_msg.payload
+        digest = b"%d" % payload.seq_num
+        if self._channel.knows(payload.seq_num):
+            return Item(digest, encoded)
         self._channel.verify(payload.seq_num, payload.data)
-        return Item(b"%d" % payload.seq_num, encoded, envelope)
+        return Item(digest, encoded, envelope)
 
     def add(self, item: Item, now: float) -> bool:
-        return self.put(item.content, now)
+        """True for all that the ledger lacks, though newer blocks may have come meanwhile for
+        which it is not kept."""
+        if item.content is None:
+            return False
+        self.put(item.content, now)
+        return True
 
 
 def _number(envelope: GossipEnvelope) -> int:

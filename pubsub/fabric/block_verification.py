@@ -10,6 +10,9 @@ The genesis block is signed by nobody: whoever joins a channel brings it along.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from google.protobuf.message import DecodeError
 
 from pubsub.fabric.blocks import MAX_SIGNATURES, Block, BlockError, EmptyBlockError, parse_block
@@ -20,6 +23,9 @@ from pubsub.fabric.transactions import TransactionError, check_well_formed
 from pubsub.pb.fabric import block_pb2
 
 BLOCK_VALIDATION = "BlockValidation"
+
+VerifyBlock: TypeAlias = Callable[[bytes, int, ChannelConfig], Block]
+"What `verify_block` does, or something around it."
 
 
 class WrongNumberError(BlockError):

@@ -73,7 +73,9 @@ class ChannelBlocks:
         self._home = home
         self._view = view
         kind = BlockFlow if keeps_ledger else BlockRelay
-        self._flow: BlockFlow | BlockRelay = kind(config, height, params, may_pull=view.may_pull)
+        self._flow: BlockFlow | BlockRelay = kind(
+            config, height, params, may_pull=view.may_pull, verify=home.verify
+        )
         self._pulling = PullEngine(
             self._flow.store,
             blocks_of(name),
@@ -134,6 +136,10 @@ class ChannelBlocks:
         """Whether a block is near enough to the ledger, and not here."""
         return self._flow.wants(number)
 
+    def knows(self, number: int) -> bool:
+        """Whether a block is in the ledger, or on its way into it."""
+        return self._flow.knows(number)
+
     def pass_over(self, number: int) -> None:
         """A block that was not wanted will not be pushed again, whoever sends it.
 
@@ -166,7 +172,9 @@ class ChannelBlocks:
         if self._home.access.find(Kind.BLOCKS, name) is None:
             raise ParamError(f"blocks are not pushed in channel {name!r}")
         try:
-            envelope = genuine_block(raw, self.config, unless=lambda number: False)
+            envelope = genuine_block(
+                raw, self.config, unless=lambda number: False, verify=self._home.verify
+            )
         except BlockError as error:
             raise ParamError(f"{name}: a block that is not genuine: {error}") from error
         assert envelope is not None

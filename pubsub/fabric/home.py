@@ -8,6 +8,7 @@ from random import Random
 from pubsub.fabric import effects as fx
 from pubsub.fabric.access import Access, Kind
 from pubsub.fabric.actions import Send
+from pubsub.fabric.block_verification import VerifyBlock, verify_block
 from pubsub.fabric.effects import Effect
 from pubsub.fabric.envelope import GossipEnvelope, wrap_message
 from pubsub.fabric.heartbeat import Sign
@@ -30,6 +31,7 @@ class Home:
     rng: Random
     moment: Moment
     "Set by whoever calls, before each call."
+    verify: VerifyBlock = verify_block
 
     def published(self, kind: Kind, channel: str, envelope: GossipEnvelope) -> list[Effect]:
         """What publishes an envelope; nothing, if we are in no such topic now."""

@@ -20,6 +20,7 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.access import Access, Kind
 from pubsub.fabric.actions import CloseConnection, Warn, short
 from pubsub.fabric.announcement import Announcement
+from pubsub.fabric.block_verification import VerifyBlock, verify_block
 from pubsub.fabric.channel import JoinedChannel
 from pubsub.fabric.channels import Channels, changed
 from pubsub.fabric.effects import Effect
@@ -51,6 +52,7 @@ from pubsub.pb.fabric.gossip_pb2 import GossipMessage, PeerIdentity
 @final
 class Peer:
     """The core of one peer. `wall_ns` is wall time in nanoseconds, `now` a monotonic clock's.
+    `verify` checks blocks, for who wants to see each check.
 
     Raises IdentityError if our own identity is not one of `msp`.
     """
@@ -67,6 +69,7 @@ class Peer:
         wall_ns: int,
         scope: Scope = Scope.ORG,
         metadata: bytes = b"",
+        verify: VerifyBlock = verify_block,
     ) -> None:
         self.pki_id = signer.pki_id
         self.org = signer.msp_id
@@ -86,9 +89,8 @@ class Peer:
             moment=moment,
         )
         self._pulling = self._identity_pull(rng)
-        self._home = Home(
-            self.pki_id, self.org, params, self._access, self._membership, self._sign, rng, moment
-        )
+        shared = (self._access, self._membership, self._sign, rng, moment, verify)
+        self._home = Home(self.pki_id, self.org, params, *shared)
         self._intake = Intake(
             self.pki_id,
             self.org,

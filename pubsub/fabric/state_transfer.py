@@ -78,6 +78,9 @@ class Channel(Protocol):
     def heights(self) -> Mapping[bytes, int]:
         """The ledger heights that the channel's peers advertise."""
 
+    def knows(self, number: int) -> bool:
+        """Whether a block is in the ledger, or in the buffer."""
+
     def verify(self, number: int, raw: bytes) -> object:
         """Raise RemoteError unless `raw` is block `number` of the channel."""
 
@@ -279,9 +282,12 @@ class StateTransfer:
             number = payload.seq_num
             if not asked.first <= number <= asked.last or number in found:
                 raise RemoteError("a block that was not asked for, or comes twice")
-            self._channel.verify(number, payload.data)
             found[number] = payload
-        return [found[number] for number in sorted(found)]
+        # What was pushed to us meanwhile was verified then.
+        lacking = [number for number in sorted(found) if not self._channel.knows(number)]
+        for number in lacking:
+            self._channel.verify(number, found[number].data)
+        return [found[number] for number in lacking]
 
     def forget(self, peer: bytes) -> None:
         """The peer is gone: what it was asked for is asked of another at once."""

@@ -8,8 +8,9 @@ back to where it came from; three peers chosen anew for each batch. Pull, state 
 election and membership are those of the same core that `MeshNode` has.
 
 Not modelled: gRPC's and TLS's own bytes. Different from Fabric: an AliveMessage or StateInfo
-of a peer that other organizations may know goes out twice, once for each topic of the core;
-a peer does not pass on blocks that are too far ahead of its ledger to be kept.
+of a peer that other organizations may know goes out twice, once for each topic of the core; a
+peer does not pass on blocks that are too far ahead of its ledger to be kept, and what it passed
+over so it fetches as soon as it can, where Fabric's peers wait for the next comparison of heights.
 """
 
 from __future__ import annotations

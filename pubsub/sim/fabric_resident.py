@@ -233,7 +233,7 @@ class Resident:
                 self.warned(key)
             case fx.Blamed(_, why):
                 self._streets.diary.blamed[why] += 1
-            case fx.StateChanged() | fx.Direct():
+            case fx.StateChanged() | fx.Direct() | fx.BlockReceived():
                 pass
             case _:
                 assert_never(effect)

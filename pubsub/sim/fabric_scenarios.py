@@ -111,9 +111,7 @@ class CityScenario:
         city = City(
             material.genesis, seed=self.seed, conditions=conditions, start_ns=material.start_ns
         )
-        # Ours is not Fabric's.
-        params = self.params.replaced(state_continuous=self.carrier == "mesh")
-        plans = material.plans(external=self.external, params=params)
+        plans = material.plans(external=self.external, params=self.params)
         for index, plan in enumerate(plans):
             city.settle(plan, self._make, after=self.arrival * index / self.peers)
         self._plan_restarts(city)

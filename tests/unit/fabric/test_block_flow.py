@@ -3,6 +3,7 @@ import pytest
 from pubsub.errors import ParamError
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.block_flow import BlockFlow
+from pubsub.fabric.block_verification import verify_block
 from pubsub.fabric.blocks import BlockError
 from pubsub.fabric.effects import Commit
 from pubsub.fabric.envelope import wrap_message
@@ -69,6 +70,37 @@ def test_what_is_far_ahead_or_here_is_not_wanted():
     here.take(pushed(3), now=0)
     assert [number for number in range(40) if here.wants(number)] == [2, *range(4, 21)]
     assert not here.wants(1 << 63)
+
+
+def test_what_is_in_the_ledger_or_on_its_way_is_known():
+    here = flow(height=2)
+    here.take(pushed(2), now=0)
+    here.take(pushed(4), now=0)
+    assert [number for number in range(7) if not here.knows(number)] == [3, 5, 6]
+    assert not here.knows(1 << 63)
+
+
+def test_each_way_of_a_block_verifies_it_once():
+    seen = []
+
+    def look(raw, number, config):
+        seen.append(number)
+        return verify_block(raw, number, config)
+
+    here = BlockFlow(config(), 1, V14, may_pull=lambda peer: True, verify=look)
+    here.verify(2, BLOCKS[1].raw)
+    here.take(pushed(2), now=0)
+    for block in BLOCKS[:2]:
+        here.take_delivered(block.raw, now=0)
+    assert here.store.check(pushed(2).raw).content is None
+    item = here.store.check(pushed(40).raw)
+    assert here.store.add(item, 0)
+    assert here.take(item.content, now=0) == []
+    # It was too far ahead to wait for its turn, and is fetched later.
+    assert here.verify(40, BLOCKS[39].raw) == BLOCKS[39]
+    assert seen == [2, 1, 40]
+    with pytest.raises(BlockError):
+        here.verify(40, BLOCKS[38].raw)
 
 
 def test_what_is_not_wanted_does_no_harm():

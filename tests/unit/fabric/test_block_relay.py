@@ -45,6 +45,14 @@ def test_the_window_moves_with_the_users_ledger():
         relay(height=0)
 
 
+def test_what_is_in_the_ledger_or_came_is_known():
+    here = relay(height=2)
+    here.take(pushed(4), now=0)
+    assert [number for number in range(6) if not here.knows(number)] == [2, 3, 5]
+    here.set_height(4)
+    assert [number for number in range(6) if not here.knows(number)] == [5]
+
+
 def test_pulled_blocks_are_handed_over_however_far_ahead():
     here = relay()
     assert not here.wants(50)

@@ -22,6 +22,9 @@ class Sales:
         self.height = height
         self.verified: list[int] = []
 
+    def knows(self, number: int) -> bool:
+        return number < self.height
+
     def verify(self, number: int, raw: bytes) -> None:
         self.verified.append(number)
         if raw.startswith(b"bad"):
@@ -98,6 +101,31 @@ def test_blocks_of_the_ledger_are_not_asked_for() -> None:
     assert ours.tick(5.0) == [Send(OURS, request(nonce, *asked, label=LABEL))]
 
 
+def test_a_block_that_came_another_way_meanwhile_is_neither_verified_nor_kept() -> None:
+    channel = Sales()
+    store = BlockPullStore(b"sales", channel)
+    ours = engine(store, OURS, label=LABEL)
+    nonce = nonces(ours.tick(4.0))[OURS]
+    ours.on_message(OURS, digest(nonce, b"1", b"2", label=LABEL), 4.1)
+    assert ours.tick(5.0) == [Send(OURS, request(nonce, b"1", b"2", label=LABEL))]
+    channel.height = 2
+    both = update(nonce, envelope(1, b"bad").raw, envelope(2).raw, label=LABEL)
+    (pulled,) = ours.on_message(OURS, both, 5.1)
+    assert isinstance(pulled, Pulled)
+    assert [item.digest for item in pulled.items] == [b"2"]
+    assert channel.verified == [2]
+    assert store.numbers() == [2]
+
+
+def test_a_block_that_the_ledger_lacks_is_good_though_too_old_to_be_kept() -> None:
+    store = filled(5, height=3)
+    item = store.check(envelope(4).raw)
+    for number in range(6, 16):
+        store.put(envelope(number), 0.0)
+    assert store.add(item, 0.0)
+    assert 4 not in store.numbers()
+
+
 def test_foreign_peers_are_shown_and_sent_nothing() -> None:
     store = filled(1, 2)
     assert store.digests(FOREIGN) == []
@@ -122,7 +150,6 @@ def test_a_pulled_block_is_verified_and_kept() -> None:
     assert item.content == envelope(7)
     assert store.numbers() == []
     assert store.add(item, 0.0)
-    assert not store.add(item, 0.0)
     assert store.numbers() == [7]
 
 

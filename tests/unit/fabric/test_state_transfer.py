@@ -38,12 +38,18 @@ class Sales:
     def __init__(self, first_missing: int = 0, **heights: int) -> None:
         self.first_missing = first_missing
         self.has_room = True
+        self.waiting: set[int] = set()
+        self.verified: list[int] = []
         self.advertised = {letter.encode() * 32: height for letter, height in heights.items()}
 
     def heights(self) -> dict[bytes, int]:
         return self.advertised
 
+    def knows(self, number: int) -> bool:
+        return number < self.first_missing or number in self.waiting
+
     def verify(self, number: int, raw: bytes) -> None:
+        self.verified.append(number)
         if raw.startswith(b"bad"):
             raise RemoteError("a bad block")
 
@@ -105,6 +111,16 @@ def test_blocks_are_fetched_in_batches_of_one_more_than_the_batch_size() -> None
     assert not ours.is_running
     assert ours.next_deadline == 20.3
     assert not ours.counters
+
+
+def test_what_came_another_way_meanwhile_is_not_verified_again() -> None:
+    channel = Sales(5, B=10)
+    ours = transfer(channel)
+    peer, nonce, first, last = asked(ours.tick(10.0))
+    channel.first_missing, channel.waiting = 6, {8}
+    (fetched,) = ours.on_response(peer, response(nonce, payloads(*range(first, last + 1))), 10.1)
+    assert fetched == Fetched(B, payloads(6, 7, 9))
+    assert channel.verified == [6, 7, 9]
 
 
 @pytest.mark.parametrize("heights", [{}, {"B": 5}, {"B": 3, "C": 1}])
@@ -349,6 +365,9 @@ class Follower:
 
     def heights(self) -> dict[bytes, int]:
         return self.advertised
+
+    def knows(self, number: int) -> bool:
+        return number < self.first_missing or number in self.buffer
 
     def verify(self, number: int, raw: bytes) -> None:
         pass

@@ -26,12 +26,10 @@ def test_impossible_figures_are_refused(changes: dict[str, object], message: str
         SMALL.replaced(**changes)
 
 
-def test_carriers_differ_in_how_topics_travel_and_in_fabrics_own_state_transfer() -> None:
+def test_carriers_differ_in_how_topics_travel() -> None:
     for carrier, kind in (("mesh", MeshNode), ("push", PushNode)):
         city = SMALL.replaced(carrier=carrier).build()
         assert {type(node) for node in city.nodes} == {kind}
-        continuous = {each.plan.params.state_continuous for each in city.residents.values()}
-        assert continuous == {carrier == "mesh"}
 
 
 def test_both_carriers_lose_the_same_peers_at_the_same_times() -> None:
