@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -15,9 +14,6 @@ from pubsub.host.stream_table import StreamTable
 from pubsub.identity import PeerId
 from pubsub.transport import DataReceived
 from pubsub.transport.yamux import YamuxSession
-
-if TYPE_CHECKING:
-    import pytest
 
 
 @dataclass
