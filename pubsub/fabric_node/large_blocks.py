@@ -11,7 +11,8 @@ are asked in its place. An announcement is passed on only by who has the block.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import final
 
 import trio
@@ -44,6 +45,9 @@ GIVE_GRACE, GIVE_RATE = 20.0, 32 * 1024
 "Seconds and bytes a second that one must take a block in."
 MAX_ASKED = 3
 "Peers asked for one block, the one that announced it included."
+MAX_WAITING = 20
+"Blocks that wait for one peer's turn, so many as a leader is ahead of its ledger. For what it"
+"announces beside them, others are asked."
 
 IsGood = Callable[[PeerId, bytes], bool]
 Key = tuple[str, int, bytes]
@@ -78,6 +82,7 @@ class LargeBlocks:
         self._kept: OrderedDict[Key, bytes] = OrderedDict()
         self._held = 0
         self._given: Counter[PeerId] = Counter()
+        self._turns: dict[PeerId, trio.Lock] = {}
         host.set_handler(BLOCK, self._give)
 
     def small(self, envelope: bytes) -> bytes:
@@ -151,10 +156,13 @@ class LargeBlocks:
 
         `is_good` is asked about each envelope that comes, until it is content with one.
         """
-        others = [peer for peer in self._neighbours(topic) if peer != announcer]
+        asked = [peer for peer in self._neighbours(topic) if peer != announcer]
+        turn = self._turns.get(announcer)
+        if turn is None or turn.statistics().tasks_waiting < MAX_WAITING:
+            asked.insert(0, announcer)
         good: list[PeerId] = []
         async with trio.open_nursery() as nursery:
-            for peer in [announcer, *others][:MAX_ASKED]:
+            for peer in asked[:MAX_ASKED]:
                 attempt = _Attempt(peer)
                 nursery.start_soon(self._ask, announced, attempt, is_good, good, nursery)
                 await attempt.stalls()
@@ -172,7 +180,8 @@ class LargeBlocks:
         nursery: trio.Nursery,
     ) -> None:
         try:
-            raw = await self._get(announced, attempt)
+            async with self._turn(attempt.peer):
+                raw = await self._get(announced, attempt)
         except PubSubError:
             # Counted with the fetch, if nobody else gives the block.
             raw = None
@@ -183,6 +192,17 @@ class LargeBlocks:
             self.keep(announced, raw)
             good.append(attempt.peer)
             nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _turn(self, peer: PeerId) -> AsyncIterator[None]:
+        """One block of each peer at a time: who gives none delays only what it has announced."""
+        lock = self._turns.setdefault(peer, trio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and self._turns.get(peer) is lock:
+                del self._turns[peer]
 
     async def _get(self, announced: Announcement, attempt: _Attempt) -> bytes | None:
         stream = await self._host.open_stream(attempt.peer, [BLOCK])

@@ -35,8 +35,8 @@ from pubsub.router.message import Message
 
 FETCH_TIMEOUT = 1800.0
 "Seconds for an announced block; one that does not come at a minimal rate is given up earlier."
-FETCHES = 4
-"Announced blocks of one topic that are fetched at one time."
+FETCHES = 128
+"Announced blocks of one topic that are waited for at one time; each peer gives one at a time."
 
 
 class _Token:

@@ -20,6 +20,7 @@ from pubsub.fabric_node.large_blocks import (
     MAX_ASKED,
     MAX_GIVEN,
     MAX_REQUEST,
+    MAX_WAITING,
     PATIENCE,
     LargeBlocks,
 )
@@ -196,6 +197,41 @@ async def test_so_many_are_asked_and_those_that_give_nothing_are_given_up(
     assert [len(times) for times in asked] == [1] * MAX_ASKED + [0]
     assert trio.current_time() == asked[2][0] + FIRST_WITHIN
     assert now.us.large.counters == {"fetches that failed": 1}
+
+
+async def test_each_peer_is_asked_for_one_block_at_a_time(
+    now: Scene, autojump_clock: MockClock, nursery: trio.Nursery
+):
+    asked = now.gives(now.ann)
+    now.us.mesh = []
+    for number in range(1, 5):
+        other = Announcement("sales", number, HASH)
+        peer = now.ann.host.peer_id
+        nursery.start_soon(now.us.large.fetch, other, TOPIC, peer, now.us.is_good)
+    now.bob.large.small(ENVELOPE)
+    # Who gives nothing delays nobody but itself.
+    await wait_all_tasks_blocked()
+    assert await now.us.fetches(now.bob)
+    assert trio.current_time() < PATIENCE
+    await trio.sleep(4 * FIRST_WITHIN + 1)
+    assert asked == pytest.approx([FIRST_WITHIN * turn for turn in range(4)])
+    assert now.us.large.counters == {"blocks fetched": 1, "fetches that failed": 4}
+
+
+async def test_beyond_so_many_that_wait_for_one_others_are_asked(
+    now: Scene, autojump_clock: MockClock, nursery: trio.Nursery
+):
+    asked = now.gives(now.ann)
+    now.us.mesh = [now.bob.host.peer_id]
+    for number in range(100, 100 + MAX_WAITING + 1):
+        other = Announcement("sales", number, HASH)
+        peer = now.ann.host.peer_id
+        nursery.start_soon(now.us.large.fetch, other, TOPIC, peer, now.us.is_good)
+        await wait_all_tasks_blocked()
+    now.bob.large.small(ENVELOPE)
+    assert await now.us.fetches(now.ann)
+    assert len(asked) == 1
+    assert trio.current_time() < PATIENCE
 
 
 async def test_one_that_is_gone_is_passed_over(now: Scene, autojump_clock: MockClock):
