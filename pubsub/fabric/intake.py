@@ -19,6 +19,7 @@ from typing import final
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Access, Kind, Place
 from pubsub.fabric.announcement import Announcement
+from pubsub.fabric.author_pace import AuthorPace
 from pubsub.fabric.authors import Authors, RefusedError
 from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.blocks import BlockError
@@ -71,6 +72,7 @@ class Intake:
         self._authors = Authors(mapper, trust)
         self._view = view
         self._channels = channels
+        self._pace = AuthorPace()
 
     # -- Whole envelopes
 
@@ -109,9 +111,18 @@ class Intake:
         self._check_channel(envelope, place)
         if content is Content.DATA:
             return self._block(envelope, place.channel)
-        if content is Content.ALIVE:
+        spoken = (topic, envelope.author)
+        if not self._pace.allows(spoken, now):
+            raise RefusedError(Reason.TOO_OFTEN)
+        judged = self._signed(envelope, place, now, when)
+        if judged.verdict is Verdict.ACCEPT:
+            self._pace.count(spoken, now)
+        return judged
+
+    def _signed(self, envelope: GossipEnvelope, place: Place, now: float, when: datetime) -> Judged:
+        if envelope.content is Content.ALIVE:
             return self._alive(envelope, place, now, when)
-        if content is Content.STATE_INFO:
+        if envelope.content is Content.STATE_INFO:
             return self._state(envelope, place.channel, place.orgs, now, when)
         return self._leadership(envelope, place, now, when)
 

@@ -106,6 +106,7 @@ class Reason(enum.StrEnum):
     NO_ROOM = "too large, or no room"
     WINDOW = "block that is not wanted"
     REPEATED = "author that is in the same answer twice"
+    TOO_OFTEN = "author that speaks too often"
     OWN = "our own"
     SIGNATURE = "signature"
     BLOCK = "block that is not genuine"
@@ -126,6 +127,7 @@ IGNORED = frozenset(
         Reason.STALE,
         Reason.NO_ROOM,
         Reason.WINDOW,
+        Reason.TOO_OFTEN,
         Reason.OWN,
     )
 )

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SLACK = 1024
 "What an envelope adds to its message, and more."
+MAX_FACES = 2
+"Libp2p peers of one identity that are connected: one that has begun anew, and the old one."
+PROVEN_WORTH = 1000.0
+"What a proven identity is worth to the host when it has too many connections."
 DISLIKED = -1.0
 "What one fault adds to a peer's score, before the weight of the application's opinion."
 
@@ -94,6 +98,8 @@ class Links:
             owner.feed(ev.PeerRenewed(before, proven.pki_id, proven.identity))
         if owner.peer.access.org_of(proven.pki_id) is not None:
             directory.remember(peer)
+            self._host.tag(peer, "fabric", PROVEN_WORTH)
+            self._part_with_others(proven.pki_id)
             return True
         # It was refused, and is being disconnected; what it had shown before ends with that.
         if shown is None:
@@ -101,6 +107,11 @@ class Links:
         else:
             directory.enter(peer, shown)
         return False
+
+    def _part_with_others(self, pki_id: bytes) -> None:
+        """An identity counts for one, by however many libp2p peers it comes."""
+        for peer in self._owner.directory.peers(pki_id)[:-MAX_FACES]:
+            self._nursery.start_soon(self._host.disconnect, peer)
 
     def refuse(self, peer: PeerId, why: str) -> None:
         if not self._owner.closed:

@@ -4,6 +4,7 @@ import pytest
 
 from pubsub.fabric import topics as names
 from pubsub.fabric.access import Access, Kind
+from pubsub.fabric.author_pace import BURST
 from pubsub.fabric.block_verification import verify_block
 from pubsub.fabric.certificates import encode_pem
 from pubsub.fabric.channel_mac import channel_mac
@@ -647,3 +648,21 @@ def test_an_identity_that_is_not_good_is_nobodys_fault(desk):
     raw = Envelope(payload=message.SerializeToString(), signature=b"?").SerializeToString()
     assert desk.topic(HOME, raw) == refused(Reason.IDENTITY)
     assert refused(Reason.IDENTITY).verdict is Verdict.IGNORE
+
+
+def test_an_author_that_speaks_too_often_is_passed_over(desk):
+    def says(count):
+        return desk.topic(TOPICS.state, state(ANN, time=(1, count)))
+
+    good = [says(count) for count in range(1, int(BURST) + 2)]
+    assert [each.verdict for each in good[:-1]] == [Verdict.ACCEPT] * int(BURST)
+    assert good[-1] == refused(Reason.TOO_OFTEN)
+    assert good[-1].verdict is Verdict.IGNORE
+    # Neither others nor other topics have to do with that.
+    assert desk.topic(HOME, alive(ANN)).verdict is Verdict.ACCEPT
+
+
+def test_who_forges_an_authors_messages_does_not_use_up_what_it_may_say(desk):
+    for count in range(2 * int(BURST)):
+        desk.topic(TOPICS.state, forged(state(ANN, time=(1, count))))
+    assert desk.topic(TOPICS.state, state(ANN)).verdict is Verdict.ACCEPT
