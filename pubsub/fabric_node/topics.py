@@ -21,6 +21,7 @@ from pubsub.fabric.announcement import (
 )
 from pubsub.fabric.blocks import parse_block
 from pubsub.fabric.envelope import decode_envelope
+from pubsub.fabric.intake_rules import IGNORED
 from pubsub.fabric.ledger import Ledger
 from pubsub.fabric.topics import is_blocks_topic
 from pubsub.fabric_node.envelope_stream import Budget
@@ -153,7 +154,7 @@ class Topics:
             return Validation.IGNORE
         refusal = self._owner.peer.wants_announced(topic, pki_id, announced)
         if refusal is not None:
-            return Validation(refusal.value)
+            return Validation.IGNORE if refusal in IGNORED else Validation.REJECT
         return partial(self._fetch, topic, sender, announced)
 
     async def _fetch(self, topic: str, sender: PeerId, announced: Announcement) -> Validation:

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from pubsub.errors import ParamError
-from pubsub.fabric.envelope import sign_message, wrap_message
+from pubsub.fabric.envelope import decode_envelope, sign_message
 from pubsub.fabric.members import MAX_ENVELOPE
 from pubsub.fabric.own_state import OwnState
 from pubsub.fabric.peer_state import Chaincode
@@ -57,7 +57,7 @@ def test_the_most_chaincodes_fit_into_a_state_info():
         own.update(height=1, chaincodes=found, wall_ns=2)
         envelope = own.make()
         assert len(envelope.raw) < MAX_STATE
-        assert wrap_message(envelope.message).raw
+        assert decode_envelope(envelope.raw) == envelope
 
 
 @pytest.mark.parametrize(
