@@ -49,7 +49,8 @@ MAX_WAITING = 20
 "Blocks that wait for one peer's turn, so many as a leader is ahead of its ledger. For what it"
 "announces beside them, others are asked."
 
-IsGood = Callable[[PeerId, bytes], bool]
+IsGood = Callable[[PeerId, bytes], bool | None]
+"None: nothing is needed any more, and what came was not looked at."
 Key = tuple[str, int, bytes]
 "Channel, number, header hash."
 
@@ -188,8 +189,12 @@ class LargeBlocks:
         finally:
             attempt.ended.set()
         # Of several that have come, the first is judged and all others forgotten.
-        if raw is not None and not good and is_good(attempt.peer, raw):
+        if raw is None or good:
+            return
+        found = is_good(attempt.peer, raw)
+        if found:
             self.keep(announced, raw)
+        if found is not False:
             good.append(attempt.peer)
             nursery.cancel_scope.cancel()
 

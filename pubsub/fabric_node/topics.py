@@ -160,12 +160,15 @@ class Topics:
     async def _fetch(self, topic: str, sender: PeerId, announced: Announcement) -> Validation:
         verdicts: list[Validation] = []
 
-        def is_good(giver: PeerId, raw: bytes) -> bool:
+        def is_good(giver: PeerId, raw: bytes) -> bool | None:
             verdicts.append(self._judge_given(topic, announced, giver, raw))
-            return verdicts[-1] is not Validation.REJECT
+            # What is ignored is here by other ways, so that nobody has looked at this copy.
+            return {Validation.ACCEPT: True, Validation.IGNORE: None}.get(verdicts[-1], False)
 
         found = await self.large.fetch(announced, topic, sender, is_good)
-        return verdicts[-1] if found else Validation.IGNORE
+        # Whoever announces has the block: one who has not must not hide the announcement of
+        # one who has.
+        return verdicts[-1] if found else Validation.RETRY
 
     def _judge_given(
         self, topic: str, announced: Announcement, giver: PeerId, raw: bytes

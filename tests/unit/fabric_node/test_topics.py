@@ -22,6 +22,7 @@ from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.fabric_node.inlets import Gossiped, Inlets, Received
 from pubsub.fabric_node.topics import FETCHES, Topics
 from pubsub.identity import PeerId
+from pubsub.pb.fabric.block_pb2 import Block
 from pubsub.router.events import Validation
 from pubsub.wire.framing import frame
 from tests.unit.fabric.chains import make_block
@@ -265,8 +266,23 @@ async def test_a_block_that_is_not_the_one_announced_is_its_givers_fault(
         now.gives(now.bob, b"what?")
         # It is here by now, and would not be fetched: as if it were not.
         now.peer.wants_announced = lambda *asked: None  # type: ignore[method-assign]
-        assert await now.hears(BLOCKS, announce(large)) is Validation.IGNORE
+        assert await now.hears(BLOCKS, announce(large)) is Validation.RETRY
         assert now.blamed == [ANN.pki_id, BOB.pki_id]
+
+
+async def test_a_block_that_cannot_be_judged_yet_is_not_kept_and_hides_no_other(
+    now: Scene, autojump_clock: trio.testing.MockClock
+):
+    bare = Block.FromString(LARGE.raw)
+    bare.metadata.metadata[0] = b""
+    large, unsigned = pushed(4, LARGE.raw), pushed(4, bare.SerializeToString())
+    now.gives(now.ann, unsigned)
+    assert await now.hears(BLOCKS, announce(large)) is Validation.RETRY
+    assert await asks(now, now.ann, large) is None
+    now.gives(now.ann, large)
+    assert await now.hears(BLOCKS, announce(large)) is Validation.ACCEPT
+    assert await asks(now, now.ann, large) == large
+    assert now.blamed == []
 
 
 async def test_a_block_that_came_by_other_ways_meanwhile_is_nobodys_fault(
@@ -284,6 +300,8 @@ async def test_a_block_that_came_by_other_ways_meanwhile_is_nobodys_fault(
     now.ann.set_handler(BLOCK, answer)
     assert await now.hears(BLOCKS, announce(large)) is Validation.IGNORE
     assert (now.blamed, bob_asked) == ([], [])
+    # Nobody has looked whether that copy is genuine, so nobody gets it.
+    assert await asks(now, now.ann, large) is None
 
 
 class Broken(MemoryLedger):
