@@ -64,6 +64,9 @@ class Lanes:
         self._capacity = capacity
         self._on_unreachable = on_unreachable
         self._lanes: dict[tuple[bytes, str], _Lane] = {}
+        self._finishing = ""
+        "The protocol whose lanes end as soon as they are empty."
+        self._ended = trio.Event()
 
     @property
     def waiting(self) -> int:
@@ -86,6 +89,21 @@ class Lanes:
         lane.wake.set()
         return True
 
+    async def finish(
+        self, protocol: str, seconds: float, is_there: Callable[[bytes], bool]
+    ) -> bool:
+        """End the lanes of a protocol, when peers that are there have read what was sent to them.
+
+        False if that takes too long.
+        """
+        self._finishing = protocol
+        for lane in self._lanes.values():
+            lane.wake.set()
+        with trio.move_on_after(seconds) as scope:
+            while any(name == protocol and is_there(peer) for peer, name in self._lanes):
+                await self._ended.wait()
+        return not scope.cancelled_caught
+
     async def _run(self, key: tuple[bytes, str], lane: _Lane) -> None:
         peer, protocol = key
         try:
@@ -93,6 +111,8 @@ class Lanes:
         finally:
             # What is sent from here on begins another lane.
             del self._lanes[key]
+            self._ended.set()
+            self._ended = trio.Event()
         if why:
             self.counters[LOST] += len(lane.waiting)
             self._on_unreachable(peer, why)
@@ -130,8 +150,13 @@ class Lanes:
                 lane.waiting.popleft()
                 lane.bytes -= len(envelope)
                 lane.sent += 1
+            if stream.protocol == self._finishing:
+                # Who has read all ends its half, too.
+                await stream.send_eof()
+                await stream.receive_some()
+                return ""
             lane.wake = trio.Event()
             with trio.move_on_after(IDLE):
                 await lane.wake.wait()
-            if not lane.waiting:
+            if not lane.waiting and stream.protocol != self._finishing:
                 return ""

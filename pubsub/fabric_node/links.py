@@ -26,6 +26,8 @@ from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 if TYPE_CHECKING:
     import trio
 
+LINGER = 1.0
+"Seconds that stopping waits for messages of the user to be read (ours)."
 SLACK = 1024
 "What an envelope adds to its message, and more."
 MAX_FACES = 2
@@ -71,6 +73,11 @@ class Links:
             capacity=params.send_buff_size,
             on_unreachable=self._on_unreachable,
         )
+
+    async def finish(self) -> None:
+        """Let connected peers read what the user has sent to them."""
+        directory = self._owner.directory
+        await self.lanes.finish(DIRECT, LINGER, lambda peer: directory.peer(peer) is not None)
 
     # -- Proofs (pubsub.fabric_node.proofs.Judge)
 
@@ -198,6 +205,8 @@ class Links:
         return self._owner.directory.peer(pki_id)
 
     def _on_unreachable(self, pki_id: bytes, why: str) -> None:
+        if self._owner.closed:
+            return
         self._owner.warn(Warn("peer.unreachable", f"{short(pki_id)}: {why}"))
         self._acks.gone(pki_id, why)
         self._owner.feed(ev.PeerUnreachable(pki_id))

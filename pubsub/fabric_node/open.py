@@ -152,6 +152,8 @@ class _Plan:
                     nursery.start_soon(track_membership, engine, interval)
                     task_status.started(service)
                     await service.wait_for_stop()
+                    engine.close()
+                    await engine.links.finish()
                 finally:
                     engine.close()
                     nursery.cancel_scope.cancel()

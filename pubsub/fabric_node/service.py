@@ -363,7 +363,8 @@ class GossipService:
     async def stop(self) -> None:
         """Take nothing in any more, end every task and connection, and return when that is done.
 
-        A block that is being written is written. May be called more than once.
+        A block that is being written is written, and connected peers have a second to read what
+        was sent to them. May be called more than once.
         """
         self._stopping.set()
         await self._stopped.wait()

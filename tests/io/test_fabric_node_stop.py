@@ -126,6 +126,20 @@ async def test_a_block_that_is_being_written_is_written():
         assert ann.height("sales") == 4
 
 
+async def test_what_was_sent_leaves_before_a_peer_stops():
+    channel = Channel.make()
+    async with cleanly(), two(channel) as (_, ann, bob):
+        inlet = bob.accept(lambda item: True, True)
+        message = GossipMessage(tag=GossipMessage.CHAN_ONLY, private_data={"payload": {}})
+        for number in range(1, 100):
+            message.nonce = number
+            await ann.send(message, bob.pki_id)
+        await stops(ann)
+        with trio.fail_after(SECONDS):
+            nonces = [(await inlet.receive()).message.nonce for _ in range(99)]
+        assert nonces == list(range(1, 100))
+
+
 @pytest.mark.slow
 async def test_a_peer_stops_in_the_middle_of_a_state_transfer():
     channel = Channel.make()

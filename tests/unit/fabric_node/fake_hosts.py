@@ -76,6 +76,11 @@ class FakeStream:
         self.other._lot.unpark_all()
         return part
 
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.closed = True
+        self._tell()
+
     def close(self) -> None:
         self.closed = True
         self._tell()

@@ -169,6 +169,41 @@ async def test_what_is_sent_at_the_moment_a_lane_ends_is_not_lost(autojump_clock
         assert (now.unreachable, now.lanes.waiting) == ([], 0)
 
 
+async def test_what_waits_for_peers_that_are_there_is_waited_for(autojump_clock: MockClock):
+    async with scene() as now:
+        for number in range(3):
+            now.send(b"%d" % number)
+        now.bob.set_handler("/other", now.hear)
+        now.send(b"other", "/other")
+        assert await now.lanes.finish(PROTOCOL, 5, lambda peer: peer == BOB)
+        assert [each for each in now.heard if each != b"other"] == [b"0", b"1", b"2"]
+        assert (trio.current_time(), len(now.ends), now.unreachable) == (0, 1, [])
+
+
+async def test_lanes_without_traffic_end_at_once(autojump_clock: MockClock):
+    async with scene() as now:
+        now.send(b"1")
+        await wait_all_tasks_blocked()
+        assert await now.lanes.finish(PROTOCOL, 5, lambda peer: True)
+        assert (trio.current_time(), len(now.ends), now.ends[0].was_reset) == (0, 1, False)
+
+
+async def test_a_peer_that_does_not_read_is_waited_for_so_long(autojump_clock: MockClock):
+    async with scene() as now:
+        now.reads = False
+        now.send(b"1")
+        assert not await now.lanes.finish(PROTOCOL, 5, lambda peer: True)
+        assert trio.current_time() == 5
+
+
+async def test_a_peer_that_is_not_there_is_not_waited_for(autojump_clock: MockClock):
+    async with scene() as now:
+        now.reachable = trio.Event()
+        now.send(b"1")
+        assert await now.lanes.finish(PROTOCOL, 5, lambda peer: False)
+        assert (trio.current_time(), now.lanes.waiting) == (0, 1)
+
+
 async def test_a_stream_that_ended_unnoticed_is_opened_again(autojump_clock: MockClock):
     async with scene() as now:
         now.send(b"1")
