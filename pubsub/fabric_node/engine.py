@@ -138,7 +138,7 @@ class Engine:
 
     async def beat(self) -> None:
         """Fire the core's timer for as long as the service lives."""
-        while True:
+        while not self.closed:
             self._timer_at = self.peer.next_deadline
             with trio.CancelScope() as self._timer:
                 await trio.sleep_until(self._timer_at)
@@ -183,6 +183,8 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         for shell in self.channels.values():
             shell.close()
         self.inlets.close()

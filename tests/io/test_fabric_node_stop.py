@@ -140,6 +140,14 @@ async def test_what_was_sent_leaves_before_a_peer_stops():
         assert nonces == list(range(1, 100))
 
 
+async def test_time_ends_with_a_peer():
+    async with cleanly(), open_town() as town:
+        ann = await town.opens(1, 0)
+        ann._engine.close()
+        with trio.fail_after(SECONDS):
+            await ann._engine.beat()
+
+
 @pytest.mark.slow
 async def test_a_peer_stops_in_the_middle_of_a_state_transfer():
     channel = Channel.make()
