@@ -28,6 +28,11 @@ from pubsub.fabric_node.owner import Owner
 FIRST_PAUSE = 0.5
 LAST_PAUSE = 10.0
 "Seconds between attempts to get blocks from an orderer that gives none."
+FAILURES = (
+    *(PubSubError, OSError, EOFError),
+    *(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError),
+)
+"What a source of blocks raises that is out of reach."
 
 
 @final
@@ -161,8 +166,8 @@ class ChannelShell:
                 before = self.delivered
                 try:
                     why = await self._deliver(delivery)
-                except PubSubError as error:
-                    why = str(error)
+                except FAILURES as error:
+                    why = str(error) or type(error).__name__
                 if self.delivered > before:
                     pause, failing_since = FIRST_PAUSE, trio.current_time()
                 self._owner.warn(Warn("delivery.failed", f"{self.name}: the orderer: {why}"))

@@ -30,7 +30,8 @@ class Delivery(Protocol):
     def blocks(self, start: int) -> AsyncIterator[bytes]:
         """Encoded blocks `start`, `start` + 1 and so on, without an end.
 
-        Raises what the source does when it can give no more.
+        When it can give no more it raises PubSubError, OSError or what trio's streams raise:
+        then it is asked again after a pause. Anything else is a mistake and ends the peer.
         """
 
 

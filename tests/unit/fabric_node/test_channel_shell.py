@@ -329,6 +329,8 @@ async def test_blocks_that_others_brought_are_passed_over(autojump_clock: MockCl
     [
         ((), "it ended"),
         ((LedgerError("no such directory"),), "no such directory"),
+        ((ConnectionRefusedError("refused"),), "refused"),
+        ((trio.BrokenResourceError(),), "BrokenResourceError"),
         ((b"bad",), "what it gave as block 1 was not taken"),
     ],
 )
@@ -412,7 +414,7 @@ async def test_who_leads_again_asks_from_where_it_is_now(autojump_clock: MockClo
 
 
 async def test_what_else_a_source_raises_ends_the_service():
-    error = OSError("broken")
+    error = ValueError("a mistake")
     with pytest.raises(ExceptionGroup) as caught:
         async with leading(Owner(), Source([error])):
             await trio.sleep_forever()
