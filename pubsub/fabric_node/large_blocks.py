@@ -4,8 +4,9 @@
               ◄── the same, as a request ── (stream)
               ── the block ──► it is judged as a pushed one, and only then announced further
 
-Whoever announces must give; if it gives another block, nothing, or too slowly, its neighbours
-are asked in its place. An announcement is passed on only by who has the block.
+Whoever announces must give; if it gives another block, nothing, or too slowly, our neighbours
+are asked in its place, and again for a while, since those who lack it are looking for it, too.
+An announcement is passed on only by who has the block.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ MAX_GIVEN = 2
 GIVE_GRACE, GIVE_RATE = 20.0, 32 * 1024
 "Seconds and bytes a second that one must take a block in."
 MAX_ASKED = 3
-"Peers asked for one block, the one that announced it included."
+"Peers asked for one block at one time."
+SEARCH = 10.0
+"Seconds in which peers are asked; who has begun to give then may end."
 MAX_WAITING = 20
 "Blocks that wait for one peer's turn, so many as a leader is ahead of its ledger. For what it"
 "announces beside them, others are asked."
@@ -152,51 +155,63 @@ class LargeBlocks:
         topic: str,
         announcer: PeerId,
         is_good: IsGood,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> bool:
         """Fetch a block that `announcer` announced in `topic`, from it or others.
 
-        `is_good` is asked about each envelope that comes, until it is content with one.
+        `is_good` is asked about each envelope that comes, until it is content with one. True
+        also if the block is kept here by then; False as soon as it is not wanted any more.
         """
-        asked = [peer for peer in self._neighbours(topic) if peer != announcer]
+        search = _Search(announced, is_good)
+        async with trio.open_nursery() as nursery:
+            while not self._is_over(search, is_wanted):
+                await self._ask_around(search, topic, announcer, nursery)
+                await search.rest()
+            nursery.cancel_scope.cancel()
+        found = search.found
+        self.counters["blocks fetched" if found else "fetches that failed"] += 1
+        return found
+
+    def _is_over(self, search: _Search, is_wanted: Callable[[], bool]) -> bool:
+        if _key(search.announced) in self._kept:
+            search.found = True
+        return search.found or search.is_hopeless or not is_wanted()
+
+    async def _ask_around(
+        self, search: _Search, topic: str, announcer: PeerId, nursery: trio.Nursery
+    ) -> None:
+        """Ask one after another, the next one when somebody has nothing or stalls."""
+        peers = [peer for peer in self._neighbours(topic) if peer != announcer]
         turn = self._turns.get(announcer)
         if turn is None or turn.statistics().tasks_waiting < MAX_WAITING:
-            asked.insert(0, announcer)
-        good: list[PeerId] = []
-        async with trio.open_nursery() as nursery:
-            for peer in asked[:MAX_ASKED]:
-                attempt = _Attempt(peer)
-                nursery.start_soon(self._ask, announced, attempt, is_good, good, nursery)
-                await attempt.stalls()
-                if good:
-                    break
-        self.counters["blocks fetched" if good else "fetches that failed"] += 1
-        return bool(good)
+            peers.insert(0, announcer)
+        for peer in peers:
+            if search.found or trio.current_time() >= search.until:
+                break
+            if search.under_way >= MAX_ASKED or not search.may_ask(peer):
+                continue
+            attempt = search.attempts[peer] = _Attempt(peer)
+            nursery.start_soon(self._ask, search, attempt)
+            await attempt.stalls()
 
-    async def _ask(
-        self,
-        announced: Announcement,
-        attempt: _Attempt,
-        is_good: IsGood,
-        good: list[PeerId],
-        nursery: trio.Nursery,
-    ) -> None:
+    async def _ask(self, search: _Search, attempt: _Attempt) -> None:
+        raw = None
         try:
             async with self._turn(attempt.peer):
-                raw = await self._get(announced, attempt)
+                raw = await self._get(search.announced, attempt)
+            attempt.has_nothing = raw is None
         except PubSubError:
             # Counted with the fetch, if nobody else gives the block.
-            raw = None
+            await trio.lowlevel.checkpoint()
         finally:
             attempt.ended.set()
         # Of several that have come, the first is judged and all others forgotten.
-        if raw is None or good:
-            return
-        found = is_good(attempt.peer, raw)
-        if found:
-            self.keep(announced, raw)
-        if found is not False:
-            good.append(attempt.peer)
-            nursery.cancel_scope.cancel()
+        if raw is not None and not search.found:
+            is_good = search.is_good(attempt.peer, raw)
+            if is_good:
+                self.keep(search.announced, raw)
+            search.found = is_good is not False
+        search.tell()
 
     @asynccontextmanager
     async def _turn(self, peer: PeerId) -> AsyncIterator[None]:
@@ -223,12 +238,53 @@ class LargeBlocks:
         return raw
 
 
+class _Search:
+    """One block that is looked for."""
+
+    def __init__(self, announced: Announcement, is_good: IsGood) -> None:
+        self.announced = announced
+        self.is_good = is_good
+        self.found = False
+        self.until = trio.current_time() + SEARCH
+        self.attempts: dict[PeerId, _Attempt] = {}
+        "The last one of each peer."
+        self._news = trio.Event()
+
+    @property
+    def under_way(self) -> int:
+        return sum(not attempt.ended.is_set() for attempt in self.attempts.values())
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether nobody is asked any more, and nobody gives."""
+        return trio.current_time() >= self.until and not self.under_way
+
+    def tell(self) -> None:
+        """An attempt has ended."""
+        self._news.set()
+        self._news = trio.Event()
+
+    async def rest(self) -> None:
+        """Wait before others are asked, unless it is over."""
+        with trio.move_on_after(PATIENCE):
+            while not self.found and not self.is_hopeless:
+                await self._news.wait()
+
+    def may_ask(self, peer: PeerId) -> bool:
+        """Whether a peer was not asked yet, or had nothing then."""
+        before = self.attempts.get(peer)
+        return before is None or before.has_nothing
+
+
 class _Attempt:
     """One peer that was asked for a block."""
 
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
         self.ended = trio.Event()
+        self.has_nothing = False
+        "It said so; it may have the block later."
+
         self.envelopes: EnvelopeStream | None = None
 
     async def stalls(self) -> None:

@@ -165,10 +165,15 @@ class Topics:
             # What is ignored is here by other ways, so that nobody has looked at this copy.
             return {Validation.ACCEPT: True, Validation.IGNORE: None}.get(verdicts[-1], False)
 
-        found = await self.large.fetch(announced, topic, sender, is_good)
-        # Whoever announces has the block: one who has not must not hide the announcement of
-        # one who has.
-        return verdicts[-1] if found else Validation.RETRY
+        def is_wanted() -> bool:
+            channel = self._owner.peer.channel(announced.channel)
+            return channel is not None and channel.wants_block(announced.number)
+
+        if not await self.large.fetch(announced, topic, sender, is_good, is_wanted):
+            # The next one to announce it may have it.
+            return Validation.RETRY
+        # Without a verdict it is one that we have published meanwhile.
+        return verdicts[-1] if verdicts else Validation.ACCEPT
 
     def _judge_given(
         self, topic: str, announced: Announcement, giver: PeerId, raw: bytes

@@ -22,6 +22,7 @@ from pubsub.fabric_node.large_blocks import (
     MAX_REQUEST,
     MAX_WAITING,
     PATIENCE,
+    SEARCH,
     LargeBlocks,
 )
 from pubsub.identity import PeerId
@@ -150,6 +151,47 @@ async def test_one_that_has_nothing_is_not_waited_for(now: Scene, autojump_clock
     assert now.ann.large.counters == {"requests for what is not here": 1}
 
 
+async def test_those_who_have_nothing_are_asked_again(now: Scene, autojump_clock: MockClock):
+    now.us.mesh = [now.ann.host.peer_id]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(now.us.fetches, now.ann)
+        await trio.sleep(3.5 * PATIENCE)
+        now.ann.large.small(ENVELOPE)
+    assert trio.current_time() == 4 * PATIENCE
+    assert now.us.large.counters == {"blocks fetched": 1}
+    assert now.ann.large.counters == {"requests for what is not here": 4, "blocks given": 1}
+
+
+async def test_what_nobody_has_is_looked_for_so_long(now: Scene, autojump_clock: MockClock):
+    assert not await now.us.fetches(now.ann)
+    assert trio.current_time() == SEARCH
+
+
+async def test_who_gave_another_block_is_not_asked_again(now: Scene, autojump_clock: MockClock):
+    now.us.mesh = []
+    asked = now.gives(now.ann, frame(OTHER), then="ends")
+    assert not await now.us.fetches(now.ann)
+    assert len(asked) == 1
+
+
+async def test_a_block_that_comes_otherwise_ends_the_search(now: Scene, autojump_clock: MockClock):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(now.us.fetches, now.ann)
+        await trio.sleep(1.5 * PATIENCE)
+        now.us.large.small(ENVELOPE)
+    assert trio.current_time() == 2 * PATIENCE
+    assert now.us.large.counters["blocks fetched"] == 1
+
+
+async def test_a_block_that_is_wanted_no_more_ends_the_search(
+    now: Scene, autojump_clock: MockClock
+):
+    peer = now.ann.host.peer_id
+    fetch = now.us.large.fetch
+    assert not await fetch(ANNOUNCED, TOPIC, peer, now.us.is_good, lambda: False)
+    assert trio.current_time() == 0
+
+
 async def test_one_that_gives_another_block_is_passed_over(now: Scene, autojump_clock: MockClock):
     now.gives(now.ann, frame(OTHER), then="ends")
     now.bob.large.small(ENVELOPE)
@@ -204,7 +246,7 @@ async def test_each_peer_is_asked_for_one_block_at_a_time(
 ):
     asked = now.gives(now.ann)
     now.us.mesh = []
-    for number in range(1, 5):
+    for number in range(2, 6):
         other = Announcement("sales", number, HASH)
         peer = now.ann.host.peer_id
         nursery.start_soon(now.us.large.fetch, other, TOPIC, peer, now.us.is_good)
