@@ -9,6 +9,7 @@ time is disconnected; until then it may open no other stream of Fabric's, and kn
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol, final
 
 import trio
@@ -23,6 +24,11 @@ from pubsub.host.connection import HostConnection
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity import PeerId
+
+MAX_PROOFS = 4
+"Of one peer, as long as it is connected: two are normal if both have dialled."
+MAX_UNPROVEN = 64
+"Peers that have connected to us and not proved who they are; of more, the oldest must go."
 
 
 class Judge(Protocol):
@@ -79,6 +85,8 @@ class Proofs:
         self._nursery = nursery
         self._timeout = timeout
         self._asking: dict[PeerId, _Asking] = {}
+        self._proofs: Counter[PeerId] = Counter()
+        "How many each connected peer has sent."
         self._budget = Budget(1)
         host.set_handler(IDENTITY, self._answer)
         host.add_listener(self)
@@ -91,6 +99,15 @@ class Proofs:
         if peer not in self._asking and not self._judge.closed:
             asking = self._asking[peer] = _Asking(connection.outbound)
             self._nursery.start_soon(self._expect, peer, asking)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Strangers that come in great numbers must not take the places of those we know."""
+        callers = [peer for peer, asking in self._asking.items() if not asking.called]
+        unproven = [peer for peer in callers if self._directory.of(peer) is None]
+        if len(unproven) > MAX_UNPROVEN:
+            self._asking.pop(unproven[0]).scope.cancel()
+            self._judge.refuse(unproven[0], "too many have not proved who they are")
 
     def peer_identified(self, peer: PeerId, protocols: tuple[str, ...]) -> None:
         """Nothing that matters here."""
@@ -99,6 +116,7 @@ class Proofs:
         asking = self._asking.pop(peer, None)
         if asking is not None:
             asking.scope.cancel()
+        self._proofs.pop(peer, None)
         self._judge.gone(peer)
 
     # -- One peer
@@ -151,6 +169,10 @@ class Proofs:
 
     async def _answer(self, stream: Stream) -> None:
         """A peer proves itself to us: only then we do."""
+        self._proofs[stream.peer] += 1
+        if self._proofs[stream.peer] > MAX_PROOFS:
+            stream.reset()
+            return
         envelopes = EnvelopeStream(stream, MAX_CONNECTION, self._budget)
         why = "its proof did not come in time"
         with trio.move_on_after(self._timeout):
