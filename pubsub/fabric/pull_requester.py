@@ -116,7 +116,13 @@ class Requester:
             # It may have come another way since its digest did.
             if digest not in self._in_flight and self._store.wanted(digest):
                 asked.setdefault(self._rng.choice(candidates), {})[digest] = None
-        return [self._open(key, digests, now) for key, digests in asked.items()]
+        return [self._open(key, self._some(digests), now) for key, digests in asked.items()]
+
+    def _some(self, digests: dict[bytes, None]) -> dict[bytes, None]:
+        """As many as one request may have; others each time, since some never count."""
+        if len(digests) <= self._params.max_asked:
+            return digests
+        return dict.fromkeys(self._rng.sample(list(digests), self._params.max_asked))
 
     def _open(
         self, key: Key, digests: dict[bytes, None], now: float, *, offered: bool = False
@@ -156,7 +162,7 @@ class Requester:
             self._counters["too many offers"] += 1
             return []
         missing = {one: None for one in self._missing(digest.digests) if one not in self._in_flight}
-        return [self._open(key, missing, now, offered=True)] if missing else []
+        return [self._open(key, self._some(missing), now, offered=True)] if missing else []
 
     def _missing(self, digests: Sequence[bytes]) -> list[bytes]:
         """What is not here yet, each once."""

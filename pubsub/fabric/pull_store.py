@@ -124,6 +124,10 @@ class PullParams:
     max_digest_bytes: int = 256
     "A longer digest is not wanted."
 
+    max_asked: int = 256
+    """Items in one request: to check them takes a while, in which nothing else is done. What
+    there is more is asked for in the next rounds."""
+
     max_promises: int = 1000
     "Digests of ours that may be outstanding: hellos are ignored while there are so many."
 

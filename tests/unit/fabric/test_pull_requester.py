@@ -8,7 +8,7 @@ import pytest
 from pubsub.errors import RemoteError
 from pubsub.fabric.actions import Send
 from pubsub.fabric.pull_requester import Pulled
-from pubsub.fabric.pull_store import Mode
+from pubsub.fabric.pull_store import Mode, PullParams
 from tests.unit.fabric.pull_dialogue import (
     A,
     B,
@@ -39,6 +39,30 @@ def test_each_missing_item_is_asked_of_one_random_owner_in_one_request_to_each()
         # A third of 60 each: with this seed none is far from it.
         assert 12 <= len(action.message.data_req.digests) <= 28
     assert asked == Counter(wanted)
+
+
+def test_a_request_has_so_many_items_and_not_the_same_each_time() -> None:
+    ours = engine(Shelf(), B)
+    limit = PullParams().max_asked
+    told = [b"%d" % number for number in range(2 * limit)]
+    asked = []
+    for start in (4.0, 8.0):
+        nonce = nonces(ours.tick(start))[B]
+        ours.on_message(B, digest(nonce, *told), start + 0.1)
+        (action,) = ours.tick(start + 1.0)
+        assert isinstance(action, Send)
+        asked.append(set(action.message.data_req.digests))
+        ours.tick(start + 3.0)
+    assert [len(each) for each in asked] == [limit, limit]
+    assert asked[0] != asked[1]
+
+
+def test_an_offer_is_followed_up_for_so_many_items() -> None:
+    ours = engine(Shelf(), B, mode=Mode.PUSH)
+    told = [b"%d" % number for number in range(PullParams().max_asked + 1)]
+    (action,) = ours.on_message(B, digest(5, *told), 0.0)
+    assert isinstance(action, Send)
+    assert len(action.message.data_req.digests) == PullParams().max_asked
 
 
 def test_an_item_that_only_one_has_is_asked_of_that_one() -> None:
