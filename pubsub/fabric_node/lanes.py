@@ -16,6 +16,7 @@ import trio
 
 from pubsub.errors import PubSubError
 from pubsub.fabric.envelope import MAX_ENVELOPE_BYTES
+from pubsub.fabric.topics import DIRECT
 from pubsub.host.host import Host
 from pubsub.host.stream import Stream
 from pubsub.identity import PeerId
@@ -24,7 +25,11 @@ from pubsub.wire.framing import frame
 IDLE = 30.0
 "Seconds after which a stream without traffic is closed."
 MAX_BYTES = 2 * MAX_ENVELOPE_BYTES
-"What may wait in one lane, beside the envelope that is being sent."
+"What may wait in the lane of what users send."
+MAX_ANSWER_BYTES = 32 << 20
+"What may wait in any other: a peer decides itself how much of that it asks for, and takes."
+SMALL = 16 * 1024
+"Envelopes up to so many bytes are bounded by their number alone."
 MIN_RATE = 32 * 1024
 "Bytes a second that a peer must take, or it counts as unreachable."
 GRACE = 20.0
@@ -80,7 +85,9 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = _Lane()
             self._nursery.start_soon(self._run, key, lane)
-        has_room = lane.bytes + len(envelope) <= MAX_BYTES or not lane.waiting
+        most = MAX_BYTES if protocol == DIRECT else MAX_ANSWER_BYTES
+        fits = len(envelope) <= SMALL or lane.bytes + len(envelope) <= most
+        has_room = fits or not lane.waiting
         if len(lane.waiting) >= self._capacity or not has_room:
             self.counters[FULL] += 1
             return False

@@ -7,6 +7,7 @@ from typing import Any, cast
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from pubsub.fabric.topics import DIRECT
 from pubsub.fabric_node import lanes as lanes_module
 from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.fabric_node.lanes import FULL, GRACE, IDLE, LOST, MIN_RATE, Lanes
@@ -96,16 +97,29 @@ async def test_what_does_not_fit_into_a_lane_is_dropped():
 
 
 async def test_one_envelope_may_be_too_long_for_a_lane_and_no_second(monkeypatch: Any):
-    monkeypatch.setattr(lanes_module, "MAX_BYTES", 100)
+    monkeypatch.setattr(lanes_module, "MAX_ANSWER_BYTES", 100)
+    monkeypatch.setattr(lanes_module, "SMALL", 10)
     async with scene() as now:
         assert now.send(bytes(200))
-        assert not now.send(b"a")
+        assert not now.send(bytes(11))
+        # What is small takes little room.
+        assert now.send(bytes(10))
         await wait_all_tasks_blocked()
         assert now.send(b"b")
         assert now.send(bytes(99))
-        assert not now.send(b"c")
+        assert not now.send(bytes(11))
         await wait_all_tasks_blocked()
-        assert now.heard == [bytes(200), b"b", bytes(99)]
+        assert now.heard == [bytes(200), bytes(10), b"b", bytes(99)]
+
+
+async def test_more_may_wait_of_what_users_send(monkeypatch: Any):
+    monkeypatch.setattr(lanes_module, "MAX_ANSWER_BYTES", 100)
+    monkeypatch.setattr(lanes_module, "MAX_BYTES", 200)
+    monkeypatch.setattr(lanes_module, "SMALL", 10)
+    async with scene() as now:
+        sent = [now.send(bytes(60), protocol=DIRECT) for _ in range(4)]
+        assert sent == [True, True, True, False]
+        assert [now.send(bytes(60)) for _ in range(2)] == [True, False]
 
 
 async def test_a_peer_that_cannot_be_reached_loses_what_waits_for_it():
