@@ -26,7 +26,7 @@ from pubsub.fabric.ledger import Ledger
 from pubsub.fabric.membership import MemberChanged
 from pubsub.fabric.params import GossipParams
 from pubsub.fabric.peer import Peer
-from pubsub.fabric.topics import SHARE
+from pubsub.fabric.topics import SHARE, STATE_TRANSFER
 from pubsub.fabric_node.acks import Acks
 from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
@@ -105,7 +105,7 @@ class Engine:
             fx.Blamed: self.links.blame,
             CloseConnection: self.links.hang_up,
             fx.Commit: lambda effect: self.channels[effect.channel].commit(effect),
-            fx.Answer: lambda effect: self.channels[effect.channel].answer(effect),
+            fx.Answer: self._on_answer,
             fx.BlockReceived: self.topics.receive,
             fx.LeaderChanged: self._on_leader,
             fx.StateChanged: self.news.tell,
@@ -227,6 +227,13 @@ class Engine:
         shell = self.channels.get(name)
         if shell is not None and (core is None or core.has_left):
             shell.close()
+
+    def _on_answer(self, effect: fx.Answer) -> None:
+        if self.links.lanes.is_slow(effect.request.peer, STATE_TRANSFER):
+            # It has not taken the last ones: another need not be read.
+            self.feed(ev.Answered(effect.channel))
+        else:
+            self.channels[effect.channel].answer(effect)
 
     def _on_leader(self, effect: fx.LeaderChanged) -> None:
         shell = self.channels.get(effect.channel)

@@ -78,6 +78,11 @@ class Lanes:
         """Envelopes in all lanes."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
+    def is_slow(self, peer: bytes, protocol: str) -> bool:
+        """Whether so much waits for a peer that a further answer might find no room."""
+        lane = self._lanes.get((peer, protocol))
+        return lane is not None and lane.bytes >= MAX_ANSWER_BYTES // 2
+
     def send(self, peer: bytes, protocol: str, envelope: bytes) -> bool:
         """Queue an envelope; False if there is no room for it."""
         key = (peer, protocol)

@@ -122,6 +122,18 @@ async def test_more_may_wait_of_what_users_send(monkeypatch: Any):
         assert [now.send(bytes(60)) for _ in range(2)] == [True, False]
 
 
+async def test_a_lane_that_is_half_full_is_slow(monkeypatch: Any):
+    monkeypatch.setattr(lanes_module, "MAX_ANSWER_BYTES", 100)
+    async with scene() as now:
+        slow = [now.lanes.is_slow(BOB, PROTOCOL)]
+        for size in (49, 1):
+            now.send(bytes(size))
+            slow.append(now.lanes.is_slow(BOB, PROTOCOL))
+        assert slow == [False, False, True]
+        await wait_all_tasks_blocked()
+        assert not now.lanes.is_slow(BOB, PROTOCOL)
+
+
 async def test_a_peer_that_cannot_be_reached_loses_what_waits_for_it():
     async with scene() as now:
         now.us.part(now.bob)
