@@ -12,7 +12,6 @@ from typing import final
 
 import trio
 
-from pubsub.errors import ParamError
 from pubsub.fabric import events as ev
 from pubsub.fabric.identities import Signer
 from pubsub.fabric.message_ids import message_id
@@ -20,6 +19,7 @@ from pubsub.fabric.msp import Msp
 from pubsub.fabric.params import V3, GossipParams
 from pubsub.fabric.peer import Peer
 from pubsub.fabric.topics import Network, Scope
+from pubsub.fabric_node import given
 from pubsub.fabric_node.contacts import endpoint_address
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.engine import Engine
@@ -27,7 +27,8 @@ from pubsub.fabric_node.own_words import checked_metadata
 from pubsub.fabric_node.service import GossipService
 from pubsub.fabric_node.tracker import track_membership
 from pubsub.host import HostParams
-from pubsub.identity import Address, PeerId, PrivateKey, parse_address
+from pubsub.identity import Address, PeerId, PrivateKey
+from pubsub.node import arguments
 from pubsub.node.node import Node
 from pubsub.node.nursery_errors import only_error
 from pubsub.node.open import open_node
@@ -65,12 +66,17 @@ async def open_fabric_peer(
 
     Raises ParamError, and IdentityError if the signer is not one of `msp`'s.
     """
+    given.instance("signer", signer, Signer)
+    given.instance("msp", msp, Msp)
+    given.instance("network", network, str, Network)
+    given.instance("scope", scope, Scope)
+    given.instance("params", params, GossipParams)
     plan = _Plan(
         signer,
         params,
-        listen=[parse_address(one) if isinstance(one, str) else one for one in listen],
+        listen=arguments.addresses_of("listen", listen),
         key=key or PrivateKey.generate(os.urandom),
-        announce_above=_checked(announce_above),
+        announce_above=arguments.count("announce_above", announce_above, least=MIN_ANNOUNCE_ABOVE),
     )
     _check_endpoints(params)
     peer = Peer(
@@ -192,9 +198,3 @@ def _check_endpoints(params: GossipParams) -> None:
     for endpoint in (*params.bootstrap, params.endpoint, params.external_endpoint):
         if endpoint:
             endpoint_address(endpoint)
-
-
-def _checked(announce_above: int) -> int:
-    if announce_above < MIN_ANNOUNCE_ABOVE:
-        raise ParamError(f"announce_above must be at least {MIN_ANNOUNCE_ABOVE} bytes")
-    return announce_above

@@ -18,14 +18,14 @@ from pubsub.fabric.identity_mapper import KnownIdentity
 from pubsub.fabric.ledger import Ledger, LedgerError
 from pubsub.fabric.peer_state import Chaincode
 from pubsub.fabric.pull_store import Mode, PullStore
-from pubsub.fabric_node import views
+from pubsub.fabric_node import given, views
 from pubsub.fabric_node.acks import nonces
 from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
 from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.inlets import CAPACITY, Gossiped, Inlet, Received
 from pubsub.fabric_node.lanes import FULL
-from pubsub.fabric_node.ledgers import Opened, open_ledger
+from pubsub.fabric_node.ledgers import open_ledger
 from pubsub.fabric_node.links import check_direct
 from pubsub.fabric_node.news import NewsStream
 from pubsub.fabric_node.own_words import checked_chaincodes, checked_height, checked_metadata
@@ -39,8 +39,10 @@ from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 class GossipService:
     """One Fabric peer on the network. Made by `open_fabric_peer`, which also stops it.
 
-    Peers are called by their PKI-IDs, channels by their names. Every method raises
-    ClosedError once the service has stopped, and ParamError for what cannot be.
+    Peers are called by their PKI-IDs, channels by their names. Methods raise ParamError for
+    what cannot be, and ClosedError once the service has stopped; those that only look at who
+    is there (`peers` to `identity_info`, `snapshot`) go on to tell what was known last.
+    What a function of the user's raises ends the service, and the `async with` raises it.
     """
 
     def __init__(self, engine: Engine, rng: random.Random) -> None:
@@ -86,6 +88,7 @@ class GossipService:
 
     def peers_of_channel(self, channel: str) -> list[PeerInfo]:
         """Those of them that have told of their ledger in a channel that we share."""
+        given.channel_name(channel)
         return views.peers_of_channel(self._peer, channel)
 
     def peer_filter(
@@ -96,17 +99,16 @@ class GossipService:
         It asks anew at each call who is in the channel.
         """
         self._shell(channel)
+        given.function("predicate", predicate)
 
         def is_chosen(peer: PeerInfo) -> bool:
-            for each in self.peers_of_channel(channel):
-                if each.pki_id == peer.pki_id:
-                    return predicate(each)
-            return False
+            found = (each for each in self.peers_of_channel(channel) if each.pki_id == peer.pki_id)
+            return any(map(predicate, found))
 
         return is_chosen
 
     def is_in_my_org(self, peer: PeerInfo | bytes) -> bool:
-        return self._peer.org_of(_pki_id(peer)) == self.org
+        return self._peer.org_of(given.pki_id(peer)) == self.org
 
     def identity_info(self) -> list[KnownIdentity]:
         """The identities that we know and that count, our own among them."""
@@ -119,6 +121,7 @@ class GossipService:
         which identities count, such as a list of revocations.
         """
         self._engine.check_open()
+        given.function("predicate", predicate)
         self._engine.feed(ev.SuspectPeers(predicate))
 
     # -- Channels
@@ -141,6 +144,7 @@ class GossipService:
         Raises ParamError, LedgerError, or what the block is not: BlockError, ConfigError.
         """
         self._engine.check_open()
+        given.joining(genesis, ledger, delivery)
         name = config_from_block(parse_block(genesis)).channel
         left = self._engine.channels.get(name)
         if name in self.channels:
@@ -152,7 +156,9 @@ class GossipService:
             await left.rest()
         found = await open_ledger(genesis, ledger)
         self._engine.check_open()
-        self._engine.join(_joining(found, keeps_ledger=ledger is not None), ledger, delivery)
+        keeps = ledger is not None
+        joining = ev.JoinChannel(found.config, found.genesis_hash, found.height, keeps_ledger=keeps)
+        self._engine.join(joining, ledger, delivery)
         return name
 
     def leave_channel(self, channel: str) -> None:
@@ -166,6 +172,7 @@ class GossipService:
         One that is not newer is passed over. Raises BlockError, ConfigError.
         """
         self._engine.check_open()
+        given.encoded_block("block", block)
         config = config_from_block(parse_block(block))
         self._shell(config.channel)
         self._engine.feed(ev.Configure(config.channel, config))
@@ -179,7 +186,7 @@ class GossipService:
 
         Raises ClosedError when the service stops, ParamError when we leave the channel.
         """
-        return await self._shell(channel).wait_for_height(height)
+        return await self._shell(channel).wait_for_height(given.count("height", height))
 
     def is_leader(self, channel: str) -> bool:
         """Whether it is us who get the channel's blocks from the orderer for our organization."""
@@ -188,6 +195,7 @@ class GossipService:
     async def blocks(self, channel: str, start: int = 0) -> AsyncIterator[bytes]:
         """The blocks of our ledger from `start` on, those to come included."""
         shell = self._shell(channel)
+        given.count("start", start)
         ledger = shell.ledger
         if ledger is None:
             raise ParamError(f"the ledger of channel {channel!r} is not kept here")
@@ -219,6 +227,7 @@ class GossipService:
         service says itself.
         """
         self._engine.check_open()
+        given.message(message)
         content = content_of(message)
         if content is not Content.DATA:
             raise ParamError(f"gossip takes a data_msg, not {content or 'an empty message'}")
@@ -241,7 +250,8 @@ class GossipService:
         what may not be sent, or not to one of them; then it is sent to nobody.
         """
         self._engine.check_open()
-        receivers = [_pki_id(peer) for peer in peers]
+        given.message(message)
+        receivers = [given.pki_id(peer) for peer in peers]
         self._check_direct(message, receivers)
         for peer in dict.fromkeys(receivers):
             self._engine.send(peer, message)
@@ -253,6 +263,7 @@ class GossipService:
         Raises NotEnoughPeersError if too few are known, or too few acknowledge in time.
         """
         self._engine.check_open()
+        given.sending(message, criteria)
         if criteria.channel:
             self._shell(criteria.channel)
         if not criteria.max_peers:
@@ -337,9 +348,10 @@ class GossipService:
         we ask others, tell others, or both. `on_pulled(peer, contents)` is called with what has
         newly come; it must be quick.
         """
+        self._engine.check_open()
+        given.sharing(store, kind, channel, mode, on_pulled)
         if channel:
             self._shell(channel)
-        self._engine.check_open()
         return self._engine.sharing.share(store, kind, channel, mode, on_pulled)
 
     # -- Looking inside, and the end
@@ -383,14 +395,7 @@ class GossipService:
 
     def _shell(self, channel: str) -> ChannelShell:
         self._engine.check_open()
+        given.channel_name(channel)
         if channel not in self._engine.channels or not self._is_in(channel):
             raise ParamError(f"we are not in channel {channel!r}")
         return self._engine.channels[channel]
-
-
-def _joining(found: Opened, *, keeps_ledger: bool) -> ev.JoinChannel:
-    return ev.JoinChannel(found.config, found.genesis_hash, found.height, keeps_ledger=keeps_ledger)
-
-
-def _pki_id(peer: PeerInfo | bytes) -> bytes:
-    return peer if isinstance(peer, bytes) else peer.pki_id

@@ -222,8 +222,14 @@ async def test_those_who_come_while_a_peer_stops_do_it_no_harm():
         ({"listen": ["nonsense"]}, "nonsense"),
         ({"params": QUICK.replaced(bootstrap=("nowhere",))}, "bad endpoint 'nowhere'"),
         ({"params": QUICK.replaced(external_endpoint=":1")}, "bad endpoint ':1'"),
-        ({"announce_above": 1}, "announce_above must be at least"),
+        ({"announce_above": 1}, "announce_above must be a whole number of at least"),
+        ({"announce_above": "1"}, "announce_above must be a whole number"),
         ({"metadata": "text"}, "metadata must be bytes"),
+        ({"listen": "/ip4/127.0.0.1/tcp/0"}, "listen takes a list of addresses"),
+        ({"listen": [7051]}, "not an address: 7051"),
+        ({"params": None}, "params must be a GossipParams, not None"),
+        ({"network": b"dev"}, "network must be a str or Network"),
+        ({"scope": "org"}, "scope must be a Scope, not 'org'"),
     ],
 )
 async def test_what_cannot_work_is_said_in_one_line(options: dict[str, object], text: str):
