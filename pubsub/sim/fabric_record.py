@@ -41,11 +41,11 @@ class CityRecord:
     lost: Counter[str] = field(default_factory=Counter)
     "Messages of streams that were dropped before they left, by protocol."
 
-    copies: Counter[int] = field(default_factory=Counter)
-    "Blocks that were pushed to a peer that had had them pushed before."
-
     warnings: Counter[str] = field(default_factory=Counter)
+    "What operators would be told, by its kind."
+
     blamed: Counter[str] = field(default_factory=Counter)
+    "What peers held against others."
 
     def verified(self, peer: int, life: int, number: int) -> None:
         """A peer checks a block."""
