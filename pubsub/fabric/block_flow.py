@@ -114,9 +114,6 @@ class BlockFlow:
 
     def verify(self, number: int, raw: bytes) -> Block:
         """The block, if it is the channel's block `number`. Raises BlockError."""
-        held = self.store.get(number)
-        if held is not None and held.message.data_msg.payload.data == raw:
-            return parse_block(raw)
         return self._verify(raw, number, self.config)
 
     def may_pull(self, peer: bytes) -> bool:
@@ -130,6 +127,8 @@ class BlockFlow:
         """Whether a block is near enough to the ledger, and not here."""
         is_near = 0 <= number - self.height < self._window
         return is_near and not self.knows(number)
+
+    has_use = wants
 
     # -- Blocks come
 

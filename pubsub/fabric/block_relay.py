@@ -84,6 +84,10 @@ class BlockRelay:
         """Whether a block is in the ledger, or came."""
         return number < self.height or number in self._ahead
 
+    def has_use(self, number: int) -> bool:
+        """Whether a block is news, however far ahead."""
+        return not self.knows(number)
+
     # -- Blocks
 
     def take(self, envelope: GossipEnvelope, *, now: float) -> list[Effect]:

@@ -2,7 +2,8 @@
 
 A block's digest is its number in ASCII. As in Fabric, none is kept that is more than
 `maxBlockCountToStore` below the highest (so there are up to one more than that), none is
-asked for that the ledger has, and none is shown to peers that may not pull.
+asked for that the ledger has, and none is shown to peers that may not pull. Nor is one asked
+for that is too far ahead of the ledger (ours): it would be verified, and then be of no use.
 """
 
 from __future__ import annotations
@@ -24,12 +25,11 @@ _HIGHEST = (1 << 64) - 1
 class Channel(Protocol):
     """What the store asks about its channel."""
 
-    @property
-    def height(self) -> int:
-        """The ledger's."""
-
     def knows(self, number: int) -> bool:
         """Whether a block is in the ledger, or on its way into it."""
+
+    def has_use(self, number: int) -> bool:
+        """Whether a block would be taken now: it is not here, nor too far ahead."""
 
     def verify(self, number: int, raw: bytes) -> object:
         """Raise RemoteError unless `raw` is block `number` of the channel."""
@@ -101,7 +101,7 @@ class BlockPullStore:
 
     def wanted(self, digest: bytes) -> bool:
         number = _parsed(digest)
-        if number is None or number < self._channel.height or number <= self._floor:
+        if number is None or number <= self._floor or not self._channel.has_use(number):
             return False
         if self._store.get(number) is not None:
             return False

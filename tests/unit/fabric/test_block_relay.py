@@ -56,6 +56,7 @@ def test_what_is_in_the_ledger_or_came_is_known():
 def test_pulled_blocks_are_handed_over_however_far_ahead():
     here = relay()
     assert not here.wants(50)
+    assert here.store.wanted(b"50")
     assert here.take(pushed(50), now=0) == [received(50)]
     assert here.take(pushed(50), now=0) == []
 

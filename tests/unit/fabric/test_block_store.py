@@ -20,10 +20,14 @@ class Sales:
 
     def __init__(self, height: int = 0) -> None:
         self.height = height
+        self.window = 1 << 64
         self.verified: list[int] = []
 
     def knows(self, number: int) -> bool:
         return number < self.height
+
+    def has_use(self, number: int) -> bool:
+        return 0 <= number - self.height < self.window
 
     def verify(self, number: int, raw: bytes) -> None:
         self.verified.append(number)
@@ -99,6 +103,14 @@ def test_blocks_of_the_ledger_are_not_asked_for() -> None:
     ours.on_message(OURS, digest(nonce, *offered, label=LABEL), 4.1)
     asked = [b"%d" % number for number in range(10, 15)]
     assert ours.tick(5.0) == [Send(OURS, request(nonce, *asked, label=LABEL))]
+
+
+def test_blocks_too_far_ahead_of_the_ledger_are_not_asked_for() -> None:
+    channel = Sales(height=10)
+    channel.window = 20
+    store = BlockPullStore(b"sales", channel)
+    assert store.wanted(b"29")
+    assert not store.wanted(b"30")
 
 
 def test_a_block_that_came_another_way_meanwhile_is_neither_verified_nor_kept() -> None:

@@ -49,6 +49,9 @@ class Recorded:
     has_room = True
     first_missing = 0
 
+    def has_use(self, number: int) -> bool:
+        return number >= self.height
+
     def knows(self, number: int) -> bool:
         return number < self.first_missing
 
