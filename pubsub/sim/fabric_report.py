@@ -1,9 +1,9 @@
 """What a run of a Fabric city came to: plain data, and runs beside each other as a table.
 
 A block's latency at a peer is the time from the orderer's cutting it to its being in the peer's
-ledger; its spread begins with the first ledger of the organization instead, which leaves out
-how long an organization had no leader. Both are of peers that ran all that time. What a peer
-missed while it was away is told by how long after its start it had caught up with its
+ledger, if the peer ran all that time; once for all blocks, and once for those that a leader of
+the organization got at once: when a leader is lost, a new one is elected only after a while. What
+a peer missed while it was away is told by how long after its start it had caught up with its
 organization.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pubsub.fabric.topics import PULL, STATE_TRANSFER
@@ -51,7 +51,8 @@ class CityReport:
     "The same, but in an earlier life."
 
     latency: Spread
-    spread: Spread
+    led: Spread
+    "Of blocks that came to an organization while it had a leader."
     caught_up: Spread
     "For each restart."
 
@@ -87,7 +88,7 @@ class CityReport:
         yield "blocks verified", f"{self.checks:,}"
         yield "verified twice", f"{self.repeated:,}"
         yield "again after a restart", f"{self.repeated_later:,}"
-        for name, figures in (("latency", self.latency), ("in the organization", self.spread)):
+        for name, figures in (("latency", self.latency), ("while led", self.led)):
             yield f"{name} p50", f"{figures.p50:.3f} s"
             yield f"{name} p99", f"{figures.p99:.3f} s"
             yield f"{name} max", f"{figures.max:.3f} s"
@@ -141,16 +142,8 @@ def make_city_report(city: City, carrier: str) -> CityReport:
         checks=record.checks.total(),
         repeated=sum(count - 1 for count in record.checks.values()),
         repeated_later=sum(count - 1 for count in lives.values()),
-        latency=Spread.of(_waits(record, [(record.ordered, record.commits)])),
-        spread=Spread.of(
-            _waits(
-                record,
-                [
-                    (firsts[org], {peer: record.commits.get(peer, {}) for peer in members})
-                    for org, members in _orgs(city).items()
-                ],
-            )
-        ),
+        latency=Spread.of(_waits(city, {org: set() for org in firsts})),
+        led=Spread.of(_waits(city, {org: _unled(city, org, firsts[org]) for org in firsts})),
         caught_up=Spread.of(_caught_up(city, firsts)),
         sent=Spread.of(node.bytes_out + record.sent[node.number].total() for node in city.nodes),
         by_way={way: size / len(city.residents) for way, size in by_way.items()},
@@ -179,16 +172,29 @@ def _firsts(record: CityRecord, members: Sequence[int]) -> dict[int, float]:
     return found
 
 
-def _waits(
-    record: CityRecord,
-    groups: Sequence[tuple[Mapping[int, float], Mapping[int, Mapping[int, float]]]],
-) -> Iterator[float]:
-    """From each block's beginning to each ledger of a peer that ran all the time."""
-    for begins, commits in groups:
-        for peer, found in commits.items():
-            for number, when in found.items():
-                if record.was_up(peer, begins[number], when):
-                    yield when - begins[number]
+def _unled(city: City, org: str, first: Mapping[int, float]) -> set[int]:
+    """Blocks that no one leader got from the orderer and put into its ledger."""
+    record = city.diary
+    tenures = [each for each in record.tenures if city.residents[each.peer].plan.org == org]
+
+    def is_led(number: int, when: float) -> bool:
+        return any(
+            each.since <= record.ordered[number] and (each.until is None or when <= each.until)
+            for each in tenures
+        )
+
+    return {number for number, when in first.items() if not is_led(number, when)}
+
+
+def _waits(city: City, without: Mapping[str, Container[int]]) -> Iterator[float]:
+    """From the orderer to each ledger of a peer that ran all the time."""
+    record = city.diary
+    for peer, found in record.commits.items():
+        left_out = without[city.residents[peer].plan.org]
+        for number, when in found.items():
+            begin = record.ordered[number]
+            if number not in left_out and record.was_up(peer, begin, when):
+                yield when - begin
 
 
 def _caught_up(city: City, firsts: Mapping[str, Mapping[int, float]]) -> Iterator[float]:

@@ -64,9 +64,19 @@ def test_latency_is_of_those_who_ran_all_the_time(report: CityReport) -> None:
     # Peer 2 was away when block 2 was cut.
     assert report.latency.count == 9
     assert (report.latency.p50, report.latency.max) == (0.5, 1.0)
-    # Of the organization's first ledger itself, it is nothing.
-    assert report.spread.count == 9
-    assert (report.spread.p50, report.spread.max) == (0.0, 0.5)
+
+
+def test_blocks_that_waited_for_a_leader_are_told_apart(report: CityReport) -> None:
+    assert report.led.count == 0
+    city = ended()
+    city.diary.led(0, True, 0.5)
+    city.diary.led(1, True, 1.0)
+    # The second organization's leader was lost while it got block 2.
+    city.diary.led(1, False, 3.25)
+    led = make_city_report(city, "mesh").led
+    # Blocks 1 to 3 in the first, where peer 2 was away for block 2; block 1 in the second.
+    assert led.count == 5 + 2
+    assert led.max == 1.0
 
 
 def test_a_restart_is_followed_until_nothing_is_missing(report: CityReport) -> None:
