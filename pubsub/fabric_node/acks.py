@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import final
+from typing import Any, final
 
 import trio
 
 from pubsub.errors import ClosedError
-from pubsub.fabric.criteria import GONE, AckCollector
+from pubsub.fabric.criteria import GONE, AckCollector, SendCriteria
+from pubsub.fabric_node.lanes import FULL
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 
 
 @final
@@ -41,6 +43,28 @@ class Acks:
         self._closed = True
         for changed in self._waiting.values():
             changed.set()
+
+    async def send(
+        self,
+        message: GossipMessage,
+        nonces: Mapping[bytes, int],
+        criteria: SendCriteria[Any],
+        send: Callable[[bytes, GossipMessage], bool],
+    ) -> None:
+        """Send a message to each of some peers, and wait until enough have acknowledged.
+
+        Raises as `wait` does.
+        """
+        deadline = trio.current_time() + criteria.timeout
+        collector = AckCollector(criteria.min_ack, nonces, deadline=deadline)
+        with self.collecting(collector):
+            for peer, nonce in nonces.items():
+                copy = GossipMessage()
+                copy.CopyFrom(message)
+                copy.nonce = nonce
+                if not send(peer, copy):
+                    collector.on_gone(peer, FULL)
+            await self.wait(collector)
 
     @contextmanager
     def collecting(self, collector: AckCollector) -> Iterator[None]:

@@ -13,7 +13,7 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.blocks import BlockError, parse_block
 from pubsub.fabric.config import config_from_block
 from pubsub.fabric.content import Content, content_of
-from pubsub.fabric.criteria import AckCollector, SendCriteria, choose
+from pubsub.fabric.criteria import SendCriteria, choose
 from pubsub.fabric.identity_mapper import KnownIdentity
 from pubsub.fabric.ledger import Ledger, LedgerError
 from pubsub.fabric.peer_state import Chaincode
@@ -24,7 +24,6 @@ from pubsub.fabric_node.channel_shell import ChannelShell
 from pubsub.fabric_node.delivery import Delivery
 from pubsub.fabric_node.engine import Engine
 from pubsub.fabric_node.inlets import CAPACITY, Gossiped, Inlet, Received
-from pubsub.fabric_node.lanes import FULL
 from pubsub.fabric_node.ledgers import open_ledger
 from pubsub.fabric_node.links import check_direct
 from pubsub.fabric_node.news import NewsStream
@@ -273,16 +272,7 @@ class GossipService:
         chosen = [each.pki_id for each in choose(criteria, known, self._rng)]
         self._check_direct(message, chosen)
         wanted = nonces(chosen, self._rng)
-        deadline = trio.current_time() + criteria.timeout
-        collector = AckCollector(criteria.min_ack, wanted, deadline=deadline)
-        with self._engine.acks.collecting(collector):
-            for peer, nonce in wanted.items():
-                copy = GossipMessage()
-                copy.CopyFrom(message)
-                copy.nonce = nonce
-                if not self._engine.send(peer, copy):
-                    collector.on_gone(peer, FULL)
-            await self._engine.acks.wait(collector)
+        await self._engine.acks.send(message, wanted, criteria, self._engine.send)
 
     def _check_direct(self, message: GossipMessage, receivers: Sequence[bytes]) -> None:
         check_direct(message)
