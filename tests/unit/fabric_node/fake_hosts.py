@@ -130,7 +130,18 @@ class FakeHost:
         self.peers: dict[PeerId, None] = {}
         self.reachable: dict[Address, FakeHost] = {}
         "Who is found where."
+        self.tags: set[tuple[PeerId, str]] = set()
+        self.protected: set[tuple[PeerId, str]] = set()
         self._hosts = hosts
+
+    def tag(self, peer: PeerId, name: str, value: float) -> None:
+        self.tags.add((peer, name))
+
+    def protect(self, peer: PeerId, tag: str) -> None:
+        self.protected.add((peer, tag))
+
+    def unprotect(self, peer: PeerId, tag: str) -> None:
+        self.protected.discard((peer, tag))
 
     def set_handler(self, protocol: str, handler: Callable[[Any], Any]) -> None:
         self.handlers[protocol] = handler
