@@ -135,6 +135,8 @@ class Sharing:
             self._take(sender, raw)
         except RemoteError as error:
             self._owner.perform(fx.Blamed(sender, str(error)))
+        except Exception as error:  # noqa: BLE001 - the store is the user's
+            self._owner.fail(error)
 
     def _take(self, sender: bytes, raw: bytes) -> None:
         envelope = decode_envelope(raw)

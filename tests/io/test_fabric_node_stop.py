@@ -26,8 +26,8 @@ from tests.io.fabric_peers import LOOPBACK, QUICK, Channel, Town, open_town, org
 from tests.io.nodes import SECONDS, until
 from tests.io.test_node_closing import nothing_left
 
-BOUND = 3.5
-"Seconds in which a peer has stopped: two to send what waits, and to say goodbye."
+BOUND = 5.0
+"Seconds in which a peer has stopped: up to three for what waits, and some to say goodbye."
 LEADS, FOLLOWS = (
     QUICK.replaced(use_leader_election=False, org_leader=leads) for leads in (True, False)
 )
