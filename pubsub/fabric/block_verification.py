@@ -23,6 +23,10 @@ from pubsub.fabric.transactions import TransactionError, check_well_formed
 from pubsub.pb.fabric import block_pb2
 
 BLOCK_VALIDATION = "BlockValidation"
+MAX_BESIDE = 1 << 20
+"Bytes of a block that are not its transactions: room for a thousand signatures (ours)."
+BESIDE_EACH = 16
+"The same for each transaction: its length, and a byte that says whether it is valid (ours)."
 
 VerifyBlock: TypeAlias = Callable[[bytes, int, ChannelConfig], Block]
 "What `verify_block` does, or something around it."
@@ -48,6 +52,10 @@ class DataHashError(BlockError):
     """The header was made for other transactions."""
 
 
+class BallastError(BlockError):
+    """There is more around the transactions than orderers and ledgers put there."""
+
+
 class BlockSignatureError(BlockError):
     """The orderers who signed are not those whom the channel asks for."""
 
@@ -68,8 +76,18 @@ def verify_block(raw: bytes, number: int, config: ChannelConfig) -> Block:
     check_transactions(block)
     if block.data_hash != block.header.data_hash:
         raise DataHashError(f"block {number}: the header is not of these transactions")
+    _check_ballast(block)
     check_signatures(block, config)
     return block
+
+
+def _check_ballast(block: Block) -> None:
+    """No hash and no signature is over a block's metadata, nor over fields that are not known:
+    anybody who passes a block on could make it as long as blocks may be, in all ledgers."""
+    beside = len(block.raw) - sum(map(len, block.transactions))
+    if beside > MAX_BESIDE + BESIDE_EACH * len(block.transactions):
+        text = f"block {block.number}: {beside} bytes beside its transactions"
+        raise BallastError(f"{text}, at most {MAX_BESIDE}")
 
 
 def check_transactions(block: Block) -> None:

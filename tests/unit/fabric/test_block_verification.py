@@ -6,6 +6,8 @@ from itertools import combinations
 import pytest
 
 from pubsub.fabric.block_verification import (
+    MAX_BESIDE,
+    BallastError,
     BlockSignatureError,
     DataHashError,
     IllFormedTransactionError,
@@ -32,6 +34,7 @@ from pubsub.fabric.make_channel import ordering_nodes
 from pubsub.fabric.make_policies import group_policies, implicit_meta
 from pubsub.fabric.policies import MetaRule
 from pubsub.pb.fabric import block_pb2, gossip_pb2
+from pubsub.wire.varint import encode_varint
 from tests.fabric_fixtures import index, needs_recordings, read
 from tests.fuzz import hostile_bytes
 from tests.unit.fabric import network
@@ -293,6 +296,32 @@ def test_signatures_are_counted_before_they_are_checked():
 
     with pytest.raises(BlockSignatureError, match="1025 signatures"):
         verify_block(changed(GOOD, change), 1, config())
+
+
+def unknown_field(length):
+    return b"\xfa\x7f" + encode_varint(length) + bytes(length)
+
+
+@pytest.mark.parametrize("index", range(1, 5))
+def test_what_nobody_signs_does_not_make_a_block_as_long_as_one_likes(index):
+    def longer(length):
+        def change(message):
+            message.metadata.metadata[index] = bytes(length)
+
+        return changed(GOOD, change)
+
+    assert verify_block(longer(100_000), 1, config()).hash == GOOD.hash
+    for raw in (longer(MAX_BESIDE), GOOD.raw + unknown_field(MAX_BESIDE)):
+        with pytest.raises(BallastError):
+            verify_block(raw, 1, config())
+    # A field of a later Fabric does no harm.
+    assert verify_block(GOOD.raw + unknown_field(100), 1, config()).hash == GOOD.hash
+
+
+def test_many_small_transactions_are_no_ballast():
+    signed_once = transaction()
+    block = signed([signed_once] * 5000)
+    assert verify_block(block.raw, 1, config()).transactions == (signed_once,) * 5000
 
 
 def test_hostile_blocks_are_genuine_or_refused():
