@@ -1,4 +1,4 @@
-"""Whether what peers send each other alone is accounted for: what came, or why it did not."""
+"""Whether everything that peers send each other is accounted for: used, or counted as dropped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pubsub.fabric_node.service import GossipService
 from pubsub.fabric_node.topics import Topics
 from pubsub.host.registry import Registry
 from pubsub.identity import PeerId
+from pubsub.router import receiving
+from pubsub.router.events import Validation
 from tests.io.nodes import until
 
 
@@ -26,9 +28,61 @@ class Accounts:
         self._published: defaultdict[int, list[str]] = defaultdict(list)
         self._parted: set[frozenset[PeerId]] = set()
         "Pairs of which a connection has ended: what was on it is lost, as with any network."
-        self._tap(monkeypatch)
+        self._released: Counter[int] = Counter()
+        "By router: messages that were delivered and passed on."
+        self.messages = 0
+        "That came by topics."
+        self.silent: list[str] = []
+        "What happened to those of which no counter told."
+        self._tap_streams(monkeypatch)
+        self._tap_topics(monkeypatch)
 
-    def _tap(self, monkeypatch) -> None:
+    def _tap_topics(self, monkeypatch) -> None:
+        on_message, finish = receiving._on_message, receiving.on_validation_finished
+        release, feed = receiving._release, Engine.feed
+
+        def on_message_tapped(core, peer, raw, batch, *, now):
+            before = self._told(core)
+            on_message(core, peer, raw, batch, now=now)
+            self.messages += 1
+            if self._told(core) <= before:
+                self.silent.append("a message that came")
+
+        def on_finish(core, event):
+            before = self._told(core)
+            finish(core, event)
+            if self._told(core) < before:
+                self.silent.append("a message that was judged")
+
+        def on_release(core, message):
+            self._released[id(core)] += 1
+            release(core, message)
+
+        def on_feed(engine, event):
+            before = sum(engine.peer.refusals.values())
+            done = feed(engine, event)
+            if isinstance(event, ev.TopicMessage) and not engine.closed:
+                accepted = event.token.verdict is Validation.ACCEPT
+                if not accepted and sum(engine.peer.refusals.values()) == before:
+                    self.silent.append(f"a message of {event.topic}")
+            return done
+
+        monkeypatch.setattr(receiving, "_on_message", on_message_tapped)
+        monkeypatch.setattr(receiving, "on_validation_finished", on_finish)
+        monkeypatch.setattr(receiving, "_release", on_release)
+        monkeypatch.setattr(Engine, "feed", on_feed)
+
+    def _told(self, core) -> int:
+        """Of how many messages it is known what became of them, or that they are judged now."""
+        counted = core.counters["duplicate"] + core.counters["rivals"] + sum(core.drops.values())
+        return counted + len(core.validating) + self._released[id(core)]
+
+    def check_topics(self) -> None:
+        """Each message that came by a topic was used, was here, or is counted as dropped."""
+        assert self.messages > 100
+        assert self.silent == []
+
+    def _tap_streams(self, monkeypatch) -> None:
         send, feed, publish, leave = Lanes.send, Engine.feed, Topics.publish, Registry.leave
 
         def on_send(lanes, peer, protocol, envelope):
@@ -60,6 +114,7 @@ class Accounts:
 
     async def balance(self, services: Iterable[GossipService]) -> None:
         """Each envelope to another of these peers came there, waits, or is counted as lost."""
+        self.check_topics()
         chosen = list(services)
         await until(lambda: not any(self._missing(each, chosen) for each in chosen), 30)
         pairs = [(one, other) for one in chosen for other in chosen if one is not other]

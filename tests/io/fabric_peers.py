@@ -285,7 +285,7 @@ async def are_meshed(channel: Channel, services: Sequence[GossipService]) -> Non
     def led() -> bool:
         return sum(service.is_leader(channel.name) for service in services) == 1
 
-    await until(lambda: led() and all(map(ready, services)), 3 * SOON)
+    await until(lambda: led() and all(map(ready, services)), 6 * SOON)
 
 
 _PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(10_000, 32_000), 4_000))

@@ -6,13 +6,15 @@ from collections import Counter
 
 import pytest
 
-from pubsub.fabric import block_flow
+from pubsub.fabric.block_verification import verify_block
+from pubsub.fabric.peer import Peer
 from tests.io.fabric_accounts import Accounts
 from tests.io.fabric_peers import CALM, Channel, are_meshed, know_one_another, open_town
 from tests.io.nodes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+LONG = 120.0
 NEVER = 3600.0
 LAZY = CALM.replaced(alive_time_interval=5.0, alive_expiration_timeout=50.0, state_enabled=False)
 PUSH_ALONE = LAZY.replaced(pull_interval=NEVER)
@@ -30,13 +32,12 @@ PEERS, BLOCKS = 20, 10
 def verified(monkeypatch):
     """How often each block was verified, by all peers together."""
     counts = Counter()
-    verify = block_flow.verify_block
 
     def counted(raw, number, config):
         counts[number] += 1
-        return verify(raw, number, config)
+        return verify_block(raw, number, config)
 
-    monkeypatch.setattr(block_flow, "verify_block", counted)
+    monkeypatch.setitem(Peer.__init__.__kwdefaults__, "verify", counted)
     return counts
 
 
@@ -54,12 +55,12 @@ async def test_push_alone_brings_each_block_once_to_twenty_peers(verified, monke
     channel = Channel.make(orgs=[1])
     async with open_town() as town:
         peers = await town.open_many(1, PEERS, params=PUSH_ALONE, external=False)
-        await until(lambda: know_one_another(peers), 60)
+        await until(lambda: know_one_another(peers), LONG)
         for service in peers:
             await town.joins(service, channel)
         await are_meshed(channel, peers)
         channel.orders(BLOCKS)
-        await town.all_at(channel, 1 + BLOCKS, seconds=60)
+        await town.all_at(channel, 1 + BLOCKS, seconds=LONG)
         check_ledgers(town, channel)
         assert verified == dict.fromkeys(range(1, 1 + BLOCKS), PEERS)
         [leader] = town.leaders(channel, peers)
@@ -74,12 +75,12 @@ async def test_pull_alone_brings_blocks_to_twenty_peers(verified, monkeypatch):
     channel = Channel.make(orgs=[1])
     async with open_town() as town:
         peers = await town.open_many(1, PEERS, params=PULL_ALONE, external=False)
-        await until(lambda: know_one_another(peers), 60)
+        await until(lambda: know_one_another(peers), LONG)
         for service in peers:
             await town.joins(service, channel)
-        await until(lambda: len(town.leaders(channel, peers)) == 1, 60)
+        await until(lambda: len(town.leaders(channel, peers)) == 1, LONG)
         channel.orders(BLOCKS)
-        await town.all_at(channel, 1 + BLOCKS, seconds=90)
+        await town.all_at(channel, 1 + BLOCKS, seconds=LONG)
         check_ledgers(town, channel)
         assert set(verified) == set(range(1, 1 + BLOCKS))
         assert not any(accounts.published(service, "/blocks") for service in peers)

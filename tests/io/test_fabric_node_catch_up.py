@@ -10,10 +10,11 @@ import trio
 from pubsub.fabric.ledger import MemoryLedger
 from pubsub.fabric.payload_buffer import PayloadBuffer
 from pubsub.fabric_node.sqlite_ledger import SqliteLedger
+from tests.io.fabric_accounts import Accounts
 from tests.io.fabric_peers import QUICK, Channel, are_meshed, open_town
 from tests.io.nodes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LONG = 90.0
 PARAMS = QUICK.replaced(
@@ -40,7 +41,10 @@ def fullest(monkeypatch):
     return most
 
 
-async def test_a_late_and_a_restarted_peer_catch_up_with_hundreds_of_blocks(tmp_path, fullest):
+async def test_a_late_and_a_restarted_peer_catch_up_with_hundreds_of_blocks(
+    tmp_path, fullest, monkeypatch
+):
+    accounts = Accounts(monkeypatch)
     channel = Channel.make(orgs=[1])
     path = tmp_path / "restarted.sqlite"
     async with open_town() as town:
@@ -79,6 +83,7 @@ async def test_a_late_and_a_restarted_peer_catch_up_with_hundreds_of_blocks(tmp_
             for ledger in (old, new):
                 ledger.check()
                 assert ledger.last_hash == channel.maker.last.hash
+            await accounts.balance([*stayed, *behind])
             await _stops_all(town)
         assert PARAMS.state_batch_size < fullest[0] <= BOUND
 
@@ -118,8 +123,10 @@ async def test_blocks_wait_behind_a_slow_ledger_within_bounds(fullest):
         ledger = SlowLedger()
         await town.joins(peer, channel, ledger)
         channel.orders(200)
-        await until(lambda: fullest[0] >= 2 * PARAMS.state_block_buffer_size, LONG)
+        # The leader is not further ahead of its ledger than all others would take.
+        ahead = PARAMS.state_block_buffer_size // 2
+        await until(lambda: fullest[0] >= ahead, LONG)
         assert peer.height("sales") == 1
         gate.release(200)
         await town.all_at(channel, 201, seconds=LONG)
-        assert fullest[0] <= BOUND
+        assert fullest[0] <= ahead + 1

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from tests.io.fabric_accounts import Accounts
 from tests.io.fabric_peers import QUICK, Channel, are_meshed, open_town
 from tests.io.nodes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG = 60.0
+LONG = 90.0
 PARAMS = QUICK.replaced(alive_time_interval=0.6, alive_expiration_timeout=6.0, conn_timeout=10.0)
 
 
-async def test_a_killed_leader_is_replaced_and_one_leads_when_it_is_back():
+async def test_a_killed_leader_is_replaced_and_one_leads_when_it_is_back(monkeypatch):
+    accounts = Accounts(monkeypatch)
     channel = Channel.make(orgs=[1])
     async with open_town() as town:
         peers = await town.open_many(1, 4, params=PARAMS, external=False)
@@ -46,6 +48,7 @@ async def test_a_killed_leader_is_replaced_and_one_leads_when_it_is_back():
         assert town.leaders(channel, everyone) == [last]
         ledgers = [town.ledger(each, channel) for each in everyone]
         assert {ledger.last_hash for ledger in ledgers} == {channel.maker.last.hash}
+        await accounts.balance(left)
 
 
 def _takes_for_dead(service, other):

@@ -26,14 +26,15 @@ from pubsub.pb.fabric.gossip_pb2 import (
     RemoteStateRequest,
     StateInfoPullRequest,
 )
+from tests.io.fabric_accounts import Accounts
 from tests.io.fabric_peers import QUICK, Channel, Town, know_one_another, open_town
 from tests.io.fabric_secrets import MessageIds, Secrets
 from tests.io.fabric_taps import Taps
 from tests.io.nodes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG = 60.0
+LONG = 90.0
 PARAMS = QUICK.replaced(alive_time_interval=1.0, alive_expiration_timeout=10.0, conn_timeout=10.0)
 ORGS = {1: 4, 2: 2, 3: 4}
 "Peers of each organization."
@@ -114,6 +115,7 @@ async def open_world(monkeypatch):
 
 
 async def test_nothing_of_a_channel_reaches_those_outside_of_it(monkeypatch):
+    accounts = Accounts(monkeypatch)
     async with open_world(monkeypatch) as world:
         for channel, numbers in ((world.sales, (1, 2)), (world.repair, (2, 3))):
             channel.orders(10)
@@ -123,6 +125,7 @@ async def test_nothing_of_a_channel_reaches_those_outside_of_it(monkeypatch):
         _check_that_those_inside_heard(world)
         assert world.leaks() == []
 
+        await accounts.balance(world.of(1, 2, 3))
         await _ask_from_outside(world)
         assert world.leaks() == []
 

@@ -11,14 +11,15 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.ledger import LedgerError, MemoryLedger
 from pubsub.fabric.topics import Scope
 from pubsub.fabric_node.engine import Engine
+from tests.io.fabric_accounts import Accounts
 from tests.io.fabric_peers import QUICK, SOON, Channel, free_port, know_one_another, open_town
 from tests.io.fabric_secrets import MessageIds, Secrets
 from tests.io.fabric_taps import Taps
 from tests.io.nodes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG = 60.0
+LONG = 90.0
 HEARTBEAT = 1.0
 PARAMS = QUICK.replaced(alive_time_interval=1.0, alive_expiration_timeout=10.0, conn_timeout=10.0)
 
@@ -52,7 +53,7 @@ def committed(monkeypatch):
 
 
 async def test_a_removed_organization_hears_no_more_of_the_channel(monkeypatch, committed):
-    taps, ids = Taps(monkeypatch), MessageIds(monkeypatch)
+    taps, ids, accounts = Taps(monkeypatch), MessageIds(monkeypatch), Accounts(monkeypatch)
     anchors = {1: free_port(), 2: free_port()}
     common, sales = Channel.make("common", [1, 2], anchors), Channel.make("a-channel-of-sales")
     stuck = StuckLedger()
@@ -79,6 +80,7 @@ async def test_a_removed_organization_hears_no_more_of_the_channel(monkeypatch, 
         await until(lambda: all(sales.name not in s.channels for s in removed[:-1]), SOON)
         assert removed[-1].channels == [common.name, sales.name]
         assert removed[-1].height(sales.name) <= number
+        await accounts.balance(town.services)
         secrets = Secrets(sales, [1, 2], ids, [*staying, *removed])
         for one, other in itertools.product(staying, removed):
             assert one._engine.directory.peer(other.pki_id) is not None
