@@ -128,6 +128,9 @@ class Transfer:
     tried: dict[bytes, None] = field(default_factory=dict)
     "Who was asked for `first` already."
 
+    silent: dict[bytes, None] = field(default_factory=dict)
+    "Who gave nothing of use: asked again when nobody else is left."
+
     asked: Asked | None = None
 
 
@@ -178,6 +181,7 @@ class StateTransfer:
             return []
         if self._transfer.asked is not None:
             self.counters["not answered"] += 1
+            self._transfer.silent[self._transfer.asked.peer] = None
         return self._ask(self._transfer, now)
 
     def hurry(self, now: float) -> None:
@@ -219,7 +223,8 @@ class StateTransfer:
         """Whom to ask, and for how far; None if nobody has anything."""
         heights = self._channel.heights()
         able = [peer for peer, height in heights.items() if height >= last]
-        fresh = [peer for peer in able if peer not in transfer.tried]
+        passed_over = transfer.tried | transfer.silent
+        fresh = [peer for peer in able if peer not in passed_over]
         if fresh:
             return self._rng.choice(fresh), last
         # Whoever advertises a height that is not true must not keep us from those who can send
@@ -227,11 +232,12 @@ class StateTransfer:
         shorter = [
             peer
             for peer, height in heights.items()
-            if transfer.first < height < last and peer not in transfer.tried
+            if transfer.first < height < last and peer not in passed_over
         ]
         if shorter:
             peer = self._rng.choice(shorter)
             return peer, heights[peer] - 1
+        able = [peer for peer in able if peer not in transfer.tried] or able
         return (self._rng.choice(able), last) if able else None
 
     def _request(self, asked: Asked) -> GossipMessage:
@@ -271,9 +277,11 @@ class StateTransfer:
             payloads = self._checked(message.state_response.payloads, asked)
         except RemoteError:
             self.counters["bad response"] += 1
+            transfer.silent[peer] = None
             raise
         if not payloads or payloads[0].seq_num != asked.first:
             self.counters["nothing of use"] += 1
+            transfer.silent[peer] = None
         return [Fetched(peer, tuple(payloads))] if payloads else []
 
     def _checked(self, payloads: Iterable[Payload], asked: Asked) -> list[Payload]:

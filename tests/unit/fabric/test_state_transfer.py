@@ -434,3 +434,26 @@ def test_a_straggler_is_told_of_once_in_a_while() -> None:
     assert watch.on_block(111, 10, 5.0) == [Straggling(10, 111)]
     assert watch.on_block(112, 10, 64.9) == []
     assert watch.on_block(113, 11, 65.0) == [Straggling(11, 113)]
+
+
+@pytest.mark.parametrize("fault", ["silent", "empty", "bad"])
+def test_one_that_gave_nothing_is_passed_over_for_the_rest_of_the_transfer(fault: str) -> None:
+    channel = Sales(0, B=1 << 63, C=200)
+    ours, now, asked_of_b = transfer(channel, response_timeout=3.0), 10.0, 0
+    while channel.first_missing < 200:
+        peer, nonce, first, last = asked(ours.tick(now))
+        if peer == C:
+            ours.on_response(C, response(nonce, payloads(*range(first, last + 1))), now)
+            channel.first_missing = last + 1
+            continue
+        asked_of_b += 1
+        if fault == "silent":
+            now += 3.0
+        elif fault == "empty":
+            ours.on_response(B, response(nonce), now)
+        else:
+            with pytest.raises(RemoteError):
+                ours.on_response(B, response(nonce, payloads(first, data=b"bad")), now)
+    assert asked_of_b == 1
+    # When nobody else has more, it has another chance.
+    assert asked(ours.tick(now))[0] == B
