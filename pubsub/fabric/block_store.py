@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pubsub.errors import RemoteError
+from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import GossipEnvelope, decode_envelope
 from pubsub.fabric.message_store import BlockStore
@@ -24,6 +25,10 @@ _HIGHEST = (1 << 64) - 1
 
 class Channel(Protocol):
     """What the store asks about its channel."""
+
+    @property
+    def height(self) -> int:
+        """The ledger's."""
 
     def knows(self, number: int) -> bool:
         """Whether a block is in the ledger, or on its way into it."""
@@ -120,8 +125,8 @@ class BlockPullStore:
     def check(self, encoded: bytes) -> Item:
         """Raises RemoteError unless it is a genuine block of this channel.
 
-        An item without content is a block that came another way meanwhile: nobody looked
-        whether this copy is genuine.
+        An item without content is a block that came another way meanwhile, or one of orderers
+        that we do not know yet: whether it is genuine is not known.
         """
         envelope = decode_envelope(encoded)
         if envelope.content is not Content.DATA:
@@ -132,7 +137,13 @@ class BlockPullStore:
         digest = b"%d" % payload.seq_num
         if self._channel.knows(payload.seq_num):
             return Item(digest, encoded)
-        self._channel.verify(payload.seq_num, payload.data)
+        try:
+            self._channel.verify(payload.seq_num, payload.data)
+        except BlockSignatureError:
+            if payload.seq_num == self._channel.height:
+                raise
+            # It may follow a change of orderers that is not in the ledger yet.
+            return Item(digest, encoded)
         return Item(digest, encoded, envelope)
 
     def add(self, item: Item, now: float) -> bool:

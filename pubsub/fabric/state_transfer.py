@@ -21,6 +21,7 @@ from typing import Protocol, TypeAlias
 
 from pubsub.errors import ParamError, RemoteError
 from pubsub.fabric.actions import Send, short
+from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.params import GossipParams
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage, Payload, RemoteStateRequest
 
@@ -66,6 +67,10 @@ Action: TypeAlias = Send | Fetched | GaveUp
 
 class Channel(Protocol):
     """What state transfer asks about its channel."""
+
+    @property
+    def height(self) -> int:
+        """The ledger's."""
 
     @property
     def first_missing(self) -> int:
@@ -279,12 +284,19 @@ class StateTransfer:
             self.counters["bad response"] += 1
             transfer.silent[peer] = None
             raise
+        if payloads is None:
+            # What is on its way into the ledger may change the orderers: that takes a moment.
+            transfer.until = now + ROOM_CHECK
+            transfer.tried.clear()
+            return []
         if not payloads or payloads[0].seq_num != asked.first:
             self.counters["nothing of use"] += 1
             transfer.silent[peer] = None
         return [Fetched(peer, tuple(payloads))] if payloads else []
 
-    def _checked(self, payloads: Iterable[Payload], asked: Asked) -> list[Payload]:
+    def _checked(self, payloads: Iterable[Payload], asked: Asked) -> list[Payload] | None:
+        """Those that are lacking, in order, as far as they can be verified under the newest
+        configuration in the ledger; None if that is needed for the first one."""
         found: dict[int, Payload] = {}
         for payload in payloads:
             number = payload.seq_num
@@ -293,8 +305,13 @@ class StateTransfer:
             found[number] = payload
         # What was pushed to us meanwhile was verified then.
         lacking = [number for number in sorted(found) if not self._channel.knows(number)]
-        for number in lacking:
-            self._channel.verify(number, found[number].data)
+        for index, number in enumerate(lacking):
+            try:
+                self._channel.verify(number, found[number].data)
+            except BlockSignatureError:
+                if number == self._channel.height:
+                    raise
+                return [found[each] for each in lacking[:index]] or None
         return [found[number] for number in lacking]
 
     def forget(self, peer: bytes) -> None:

@@ -5,6 +5,7 @@ import pytest
 from pubsub.errors import RemoteError
 from pubsub.fabric.actions import Send
 from pubsub.fabric.block_store import BlockPullStore
+from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.envelope import GossipEnvelope, wrap_message
 from pubsub.fabric.pull_requester import Pulled
 from pubsub.fabric.pull_store import blocks_of
@@ -33,6 +34,8 @@ class Sales:
         self.verified.append(number)
         if raw.startswith(b"bad"):
             raise RemoteError("a bad block")
+        if raw.startswith(b"new"):
+            raise BlockSignatureError("orderers that are not known")
 
     def may_pull(self, peer: bytes) -> bool:
         return peer != FOREIGN
@@ -241,3 +244,14 @@ def test_bytes_are_bounded_and_the_oldest_go_first() -> None:
     assert store.put(envelope(7, bytes(2000)), 0.0)
     assert store.numbers() == [7]
     assert not store.wanted(b"6")
+
+
+def test_a_block_of_orderers_that_are_not_known_yet_is_nobodys_fault_and_not_kept() -> None:
+    store = filled(height=5)
+    item = store.check(envelope(6, b"new").raw)
+    assert (item.digest, item.content) == (b"6", None)
+    assert not store.add(item, 0.0)
+    assert store.numbers() == []
+    # Those of the ledger's next one are known.
+    with pytest.raises(BlockSignatureError):
+        store.check(envelope(5, b"new").raw)

@@ -8,6 +8,7 @@ import pytest
 
 from pubsub.errors import ParamError, RemoteError
 from pubsub.fabric.actions import Send
+from pubsub.fabric.block_verification import BlockSignatureError
 from pubsub.fabric.ledger import MemoryLedger
 from pubsub.fabric.params import V14, GossipParams
 from pubsub.fabric.payload_buffer import PayloadBuffer, Pushed
@@ -39,6 +40,8 @@ class Sales:
         self.first_missing = first_missing
         self.has_room = True
         self.waiting: set[int] = set()
+        self.height = first_missing
+        self.newly_signed_from = HIGHEST
         self.verified: list[int] = []
         self.advertised = {letter.encode() * 32: height for letter, height in heights.items()}
 
@@ -52,6 +55,8 @@ class Sales:
         self.verified.append(number)
         if raw.startswith(b"bad"):
             raise RemoteError("a bad block")
+        if number >= self.newly_signed_from:
+            raise BlockSignatureError("orderers that are not known")
 
 
 def transfer(channel: Any, *, seed: int = 1, **params: Any) -> StateTransfer:
@@ -457,3 +462,32 @@ def test_one_that_gave_nothing_is_passed_over_for_the_rest_of_the_transfer(fault
     assert asked_of_b == 1
     # When nobody else has more, it has another chance.
     assert asked(ours.tick(now))[0] == B
+
+
+def test_of_blocks_behind_a_change_of_orderers_those_before_it_are_taken() -> None:
+    channel = Sales(5, B=30)
+    channel.newly_signed_from = 9
+    ours = transfer(channel)
+    _, nonce, first, last = asked(ours.tick(10.0))
+    found = payloads(*range(first, last + 1))
+    assert ours.on_response(B, response(nonce, found), 10.1) == [Fetched(B, found[:4])]
+    channel.first_missing = 9
+    # The change waits for its turn: nothing more can be verified, and nobody is blamed.
+    for now in (10.1, 10.2):
+        _, nonce, first, last = asked(ours.tick(now))
+        found = payloads(*range(first, last + 1))
+        assert ours.on_response(B, response(nonce, found), now) == []
+        assert ours.next_deadline == pytest.approx(now + 0.1)
+    channel.height, channel.newly_signed_from = 9, HIGHEST
+    _, nonce, first, last = asked(ours.tick(10.3))
+    found = payloads(*range(first, last + 1))
+    assert ours.on_response(B, response(nonce, found), 10.3) == [Fetched(B, found)]
+
+
+def test_a_block_that_is_the_ledgers_next_is_of_orderers_that_are_known() -> None:
+    channel = Sales(5, B=30)
+    channel.newly_signed_from = 5
+    ours = transfer(channel)
+    _, nonce, first, last = asked(ours.tick(10.0))
+    with pytest.raises(BlockSignatureError):
+        ours.on_response(B, response(nonce, payloads(*range(first, last + 1))), 10.1)
