@@ -41,7 +41,9 @@ def list_channels(data: PeerData) -> Lines:
     """Every channel with its height. Raises LocalError."""
     channels, running = _channels(data)
     lines = [_line(each) for each in channels] or ["in no channel"]
-    if not running:
+    if not running and not data.is_used:
+        lines.append("(no peer has ever run there: is it a peer's fileSystemPath?)")
+    elif not running:
         lines.append("(no peer runs; this is what its ledgers hold)")
     return Lines(lines, {"running": running, "channels": channels})
 

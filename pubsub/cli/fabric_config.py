@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pubsub.cli.fabric_keys import doubtful_keys
 from pubsub.errors import ParamError
-from pubsub.fabric.params import V3, GossipParams
+from pubsub.fabric.params import V3, GossipParams, key_of
 
 FILE = "core.yaml"
 FOLDER_VARIABLE = "FABRIC_CFG_PATH"
@@ -27,6 +29,8 @@ ENV_PREFIX = "CORE_"
 MAX_FILE_BYTES = 1 << 20
 NO_YAML = "reading core.yaml needs PyYAML: install gossipsub-trio[fabric], or pyyaml"
 LOOPBACK = ("127.0.0.1", "localhost")
+SHORTEST = 1e-6
+"Seconds of the shortest time that somebody may mean."
 ANY_ADDRESS = "0.0.0.0:7051"
 "Where Fabric's sample core.yaml listens."
 
@@ -44,6 +48,8 @@ class PeerConfig:
     msp_path: Path
     data_path: Path
     params: GossipParams
+    doubts: tuple[str, ...] = ()
+    "Keys that are likely misspelt, a line each."
 
     @classmethod
     def read(cls, path: Path, environ: Mapping[str, str], *, base: GossipParams = V3) -> PeerConfig:
@@ -51,6 +57,7 @@ class PeerConfig:
         settings = Settings.read(path, environ)
         try:
             params = GossipParams.read(settings.core, settings.environ, base=base)
+            check_times(params)
             listen = settings.text("peer.listenAddress") or ANY_ADDRESS
             return cls(
                 peer_id=settings.text("peer.id") or "peer",
@@ -63,9 +70,10 @@ class PeerConfig:
                     endpoint=params.endpoint or settings.address(),
                     bootstrap=_others(params.bootstrap, listen),
                 ),
+                doubts=tuple(doubtful_keys(settings.core, settings.environ)),
             )
         except ParamError as error:
-            raise ParamError(f"{path}: {error}") from error
+            raise ParamError(f"{settings.origin(str(error))}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,8 @@ class Settings:
 
     def text(self, key: str) -> str:
         """The value of `key`; empty if there is none."""
-        variable = ENV_PREFIX + key.replace(".", "_").upper()
-        for name, value in self.environ.items():
-            if name.upper() == variable:
-                return value
+        if variable := self.variable(key):
+            return self.environ[variable]
         found: Any = self.core
         for part in key.lower().split("."):
             if not isinstance(found, Mapping):
@@ -97,6 +103,16 @@ class Settings:
         if isinstance(found, Mapping | list):
             raise ParamError(f"{key} is one text, not a {type(found).__name__}")
         return str(found).strip()
+
+    def variable(self, key: str) -> str:
+        """The variable that overrules `key`; empty if none is set."""
+        wanted = ENV_PREFIX + key.replace(".", "_").upper()
+        return next((name for name in self.environ if name.upper() == wanted), "")
+
+    def origin(self, error: str) -> str:
+        """Where that stands which an error names first: a variable, or the file."""
+        key = re.match(r"[\w.]*", error)
+        return (key and self.variable(key[0])) or str(self.source)
 
     def required(self, key: str) -> str:
         """The value of `key`. Raises ParamError if there is none."""
@@ -115,6 +131,18 @@ class Settings:
         if detected or _is_unspecified(host):
             host = own_address()
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_times(params: GossipParams) -> None:
+    """Raises ParamError for times so short that they must be numbers without a unit.
+
+    To Fabric these are nanoseconds.
+    """
+    for each in fields(params):
+        value = getattr(params, each.name)
+        if isinstance(value, float) and value < SHORTEST:
+            number = round(value * 1e9)
+            raise ParamError(f"{key_of(each.name)}: {number} is nanoseconds; is {number}s meant?")
 
 
 def default_config(environ: Mapping[str, str]) -> Path:

@@ -42,6 +42,11 @@ class PeerData:
     def socket(self) -> Path:
         return self.path / "peer.sock"
 
+    @property
+    def is_used(self) -> bool:
+        """Whether a peer has ever run with it."""
+        return self.key.exists() or (self.path / "channels").is_dir()
+
     def ledger(self, channel: str) -> Path:
         """Raises ParamError for what cannot be a channel's name."""
         if len(channel) > MAX_CHANNEL_NAME or not CHANNEL_NAME.fullmatch(channel):

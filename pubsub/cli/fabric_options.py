@@ -14,7 +14,8 @@ from pubsub.cli.fabric_data import PeerData
 from pubsub.errors import ParamError
 from pubsub.fabric.blocks import MAX_BLOCK_BYTES, Block, BlockError, parse_block
 from pubsub.fabric.config import CHANNEL_NAME, ConfigError, config_from_block
-from pubsub.fabric.params import PRESETS
+from pubsub.fabric.params import PRESETS, GossipParams, key_of
+from pubsub.fabric_node.contacts import endpoint_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def read_options(
 ) -> PeerOptions:
     """The checked options."""
     read = PeerConfig.read(config, environ, base=PRESETS[preset])
+    _check_msp(config, read)
+    _check_endpoints(config, read.params)
     given = read_channels(blocks)
     names = [each.channel for each in given]
     names += [name for name in PeerData(read.data_path).channels if name not in names]
@@ -59,6 +62,21 @@ def read_options(
         json=json,
         quiet=quiet,
     )
+
+
+def _check_msp(source: Path, config: PeerConfig) -> None:
+    if not config.msp_path.is_dir():
+        raise ParamError(f"{source}: peer.mspConfigPath: no directory {str(config.msp_path)!r}")
+
+
+def _check_endpoints(source: Path, params: GossipParams) -> None:
+    for name in ("bootstrap", "endpoint", "external_endpoint"):
+        given = getattr(params, name)
+        for endpoint in given if isinstance(given, tuple) else filter(None, [given]):
+            try:
+                endpoint_address(endpoint)
+            except ParamError as error:
+                raise ParamError(f"{source}: {key_of(name)}: {error}") from error
 
 
 def read_channels(paths: Iterable[Path]) -> tuple[Given, ...]:
@@ -101,6 +119,11 @@ def parse_deliveries(texts: Iterable[str], channels: Sequence[str]) -> dict[str,
     for text in texts:
         name, equals, folder = text.partition("=")
         if not equals or not CHANNEL_NAME.fullmatch(name):
+            if not channels:
+                raise ParamError(
+                    f"--blocks: {text!r} is for a channel, and this peer is in none: join one "
+                    "with --channel-block"
+                )
             if len(channels) != 1:
                 raise ParamError(
                     f"--blocks: {text!r} is for one channel, and there are {len(channels)}: "

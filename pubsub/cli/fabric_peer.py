@@ -54,6 +54,8 @@ class PeerRun(CommandRun):
     async def serve(self, terminal: Terminal) -> int:
         self._terminal = terminal
         config = self._config
+        for doubt in config.doubts:
+            self._say(doubt)
         msp = read_msp(config.msp_path, config.msp_id)
         signer = read_signer(config.msp_path, config.msp_id)
         self._data.make()

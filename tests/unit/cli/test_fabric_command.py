@@ -107,7 +107,7 @@ def test_without_a_parser_of_yaml(
 def test_questions_about_a_peer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(["channel", "list", "--data", str(tmp_path)]) == 0
     assert capfd.readouterr().out == (
-        "in no channel\n(no peer runs; this is what its ledgers hold)\n"
+        "in no channel\n(no peer has ever run there: is it a peer's fileSystemPath?)\n"
     )
     assert run_command(["channel", "list", "--json", "--data", str(tmp_path)]) == 0
     assert json.loads(capfd.readouterr().out) == {"running": False, "channels": []}

@@ -217,3 +217,28 @@ def test_a_name_is_looked_up() -> None:
 def test_the_file_is_looked_for_where_fabric_looks() -> None:
     assert default_config({}) == Path("core.yaml")
     assert default_config({"FABRIC_CFG_PATH": "/etc/fabric"}) == Path("/etc/fabric/core.yaml")
+
+
+def test_keys_that_are_nearly_others_are_told_of(write) -> None:
+    text = CORE.replace("orgLeader", "orgLeder").replace("bootstrap", "bootstraps")
+    config = read(write(text), CORE_PEER_GOSSIP_PULINTERVAL="5s")
+    assert config.doubts == (
+        "peer.gossip.bootstraps is not known: is peer.gossip.bootstrap meant?",
+        "peer.gossip.orgLeder is not known: is peer.gossip.orgLeader meant?",
+        "CORE_PEER_GOSSIP_PULINTERVAL is not known: is CORE_PEER_GOSSIP_PULLINTERVAL meant?",
+    )
+
+
+def test_what_a_variable_says_wrongly_is_told_of_the_variable(write) -> None:
+    with pytest.raises(ParamError) as caught:
+        read(write(CORE), CORE_PEER_GOSSIP_ORGLEADER="maybe")
+    assert str(caught.value) == (
+        "CORE_PEER_GOSSIP_ORGLEADER: peer.gossip.orgLeader: is true or false, not 'maybe'"
+    )
+
+
+def test_a_time_without_a_unit_is_refused(write) -> None:
+    """To Fabric it is nanoseconds, which a peer would spend all its time with."""
+    text = CORE.replace("externalEndpoint:", "aliveTimeInterval: 5")
+    with pytest.raises(ParamError, match=r"aliveTimeInterval: 5 is nanoseconds; is 5s meant\?"):
+        read(write(text))

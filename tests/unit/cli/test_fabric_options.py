@@ -89,7 +89,7 @@ def test_a_directory_for_the_one_channel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "channels", "said"),
     [
-        (["{}"], [], "is for one channel, and there are 0: write CHANNEL=DIR"),
+        (["{}"], [], "this peer is in none: join one with --channel-block"),
         (["{}"], ["a", "b"], "is for one channel, and there are 2: write CHANNEL=DIR"),
         (["c={}"], ["a", "b"], "'c' is no channel of this peer"),
         (["a={}/nowhere"], ["a"], "there is no directory"),
@@ -103,3 +103,16 @@ def test_directories_that_are_wrong(
         parse_deliveries([text.format(tmp_path) for text in texts], channels)
     assert said in str(excinfo.value)
     assert str(excinfo.value).startswith("--blocks: ")
+
+
+@pytest.mark.parametrize("key", ["bootstrap", "endpoint", "externalEndpoint"])
+def test_an_endpoint_that_is_none_is_named(key: str, tmp_path: Path) -> None:
+    variable = f"CORE_PEER_GOSSIP_{key.upper()}"
+    with pytest.raises(ParamError, match=rf"core\.yaml: peer\.gossip\.{key}: bad endpoint"):
+        read_options(write_peer(tmp_path), "v3", {variable: "host"}, blocks=[], deliveries=[])
+
+
+def test_an_msp_directory_that_is_not_there(tmp_path: Path) -> None:
+    environ = {"CORE_PEER_MSPCONFIGPATH": "nowhere"}
+    with pytest.raises(ParamError, match=r"peer\.mspConfigPath: no directory '.*/nowhere'"):
+        read_options(write_peer(tmp_path), "v3", environ, blocks=[], deliveries=[])
