@@ -37,7 +37,7 @@ def check(scenario: CityScenario) -> CityReport:
 
 
 SMALL = CityScenario(peers=8, orgs=2, blocks=25, size=2000, restarts=2, warm_up=20.0)
-TOWN = CityScenario(peers=30, blocks=150, size=20 * 1024, restarts=6)
+TOWN = CityScenario(peers=20, orgs=2, blocks=100, size=20 * 1024, restarts=4, warm_up=25.0)
 
 
 def test_eight_peers_of_which_two_are_restarted() -> None:
@@ -49,9 +49,8 @@ def test_eight_peers_of_which_two_are_restarted() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_thirty_peers_of_which_six_are_restarted(seed: int) -> None:
-    report = check(TOWN.replaced(seed=seed))
+def test_twenty_peers_of_which_four_are_restarted() -> None:
+    report = check(TOWN)
     assert report.lost > 1000
     assert report.latency.p50 < 0.1
     # Who was away has caught up after no more than two comparisons of heights.
