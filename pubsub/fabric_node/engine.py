@@ -231,9 +231,14 @@ class Engine:
     def _on_answer(self, effect: fx.Answer) -> None:
         if self.links.lanes.is_slow(effect.request.peer, STATE_TRANSFER):
             # It has not taken the last ones: another need not be read.
-            self.feed(ev.Answered(effect.channel))
+            self._nursery.start_soon(self._pass_over, effect)
         else:
             self.channels[effect.channel].answer(effect)
+
+    async def _pass_over(self, effect: fx.Answer) -> None:
+        # In a task, because the next request may be of the same peer, and many wait.
+        await trio.lowlevel.checkpoint()
+        self.feed(ev.Answered(effect.channel))
 
     def _on_leader(self, effect: fx.LeaderChanged) -> None:
         shell = self.channels.get(effect.channel)
