@@ -26,6 +26,10 @@ _HIGHEST = (1 << 64) - 1
 class Channel(Protocol):
     """What the store asks about its channel."""
 
+    @property
+    def height(self) -> int:
+        """The ledger's."""
+
     def knows(self, number: int) -> bool:
         """Whether a block is in the ledger, or on its way into it."""
 
