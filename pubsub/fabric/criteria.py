@@ -64,7 +64,8 @@ class SendCriteria(Generic[T]):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ParamError(f"{name} must be a whole number of at least 0, not {value!r}")
         # As in Fabric, what is sent to nobody needs no timeout.
-        if self.max_peers and not 0 < self.timeout < math.inf:
+        is_number = isinstance(self.timeout, int | float) and not isinstance(self.timeout, bool)
+        if self.max_peers and not (is_number and 0 < self.timeout < math.inf):
             raise ParamError(f"timeout must be above 0 seconds and finite, not {self.timeout!r}")
 
 

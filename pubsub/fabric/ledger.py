@@ -45,7 +45,8 @@ def check_successor(number: int, raw: bytes, height: int, last_hash: bytes) -> B
     if header.number != number:
         raise LinkError(f"block {header.number} was appended as block {number}")
     if header.previous_hash != last_hash:
-        raise LinkError(f"block {number} points back to another block than ours")
+        hint = ": is ours the channel's genesis block?" if number == 1 else ""
+        raise LinkError(f"block {number} points back to another block than ours{hint}")
     return header
 
 

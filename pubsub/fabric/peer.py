@@ -73,6 +73,8 @@ class Peer:
     ) -> None:
         self.pki_id = signer.pki_id
         self.org = signer.msp_id
+        self.network = network
+        self.identity = signer.identity
         self._signer = signer
         self._params = params
         self._moment = moment = Moment(now, wall_ns)

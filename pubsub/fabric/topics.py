@@ -76,6 +76,11 @@ class Network:
         if not self.id or "/" in self.id:
             raise ParamError(f"a network id is a text without '/', not {self.id!r}")
 
+    @property
+    def identity_protocol(self) -> str:
+        """The stream on which its peers prove who they are; those of others do not speak it."""
+        return f"{IDENTITY}/{self.id}"
+
     def org_label(self, msp_id: str) -> str:
         if self.naming is Naming.PLAIN:
             return _plain("MSP id", msp_id)

@@ -63,6 +63,8 @@ class VersionedStore:
 
     def put(self, key: bytes, version: int, value: bytes) -> bool:
         """Keep a value; False if one that outranks it is here. Raises ParamError."""
+        if not isinstance(key, bytes) or not isinstance(value, bytes):
+            raise ParamError(f"key and value are bytes, not {key!r:.80} and {value!r:.80}")
         if not 0 < len(key) <= MAX_KEY_BYTES:
             raise ParamError(f"a key has 1 to {MAX_KEY_BYTES} bytes, not {len(key)}")
         if not 0 <= version < 1 << 64:

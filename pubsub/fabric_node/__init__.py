@@ -11,7 +11,10 @@ The names below are what users need; `docs/fabric.md` describes them.
 from pubsub.fabric.criteria import SendCriteria
 from pubsub.fabric.ledger import Ledger, LedgerError, MemoryLedger
 from pubsub.fabric.params import PRESETS, V3, V14, GossipParams
+from pubsub.fabric.peer_state import Chaincode
+from pubsub.fabric.pull_store import Mode
 from pubsub.fabric.topics import Naming, Network, Scope
+from pubsub.fabric.versioned_store import VersionedStore
 from pubsub.fabric_node.delivery import Delivery, FileDelivery
 from pubsub.fabric_node.inlets import Gossiped, Inlet, Received
 from pubsub.fabric_node.local_orderer import LocalOrderer
@@ -27,6 +30,7 @@ __all__ = [
     "V3",
     "V14",
     "BlockCommitted",
+    "Chaincode",
     "Delivery",
     "FileDelivery",
     "GossipParams",
@@ -38,6 +42,7 @@ __all__ = [
     "LocalOrderer",
     "MembershipInfo",
     "MemoryLedger",
+    "Mode",
     "Naming",
     "Network",
     "PeerInfo",
@@ -45,6 +50,7 @@ __all__ = [
     "Scope",
     "SendCriteria",
     "SqliteLedger",
+    "VersionedStore",
     "open_fabric_peer",
     "read_msp",
     "read_signer",

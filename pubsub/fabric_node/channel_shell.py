@@ -152,12 +152,24 @@ class ChannelShell:
         elif leading and self.ledger is not None:
             text = f"{self.name}: we lead, but were given no delivery to get blocks from"
             self._owner.warn(Warn("delivery.none", text))
+            scope = self._leading = trio.CancelScope()
+            self._nursery.start_soon(self._give_way, scope)
 
     def close(self) -> None:
         """We have left the channel, or the service stops; whoever waits is told."""
         self._closed = True
         self.lead(False)
         self.moved()
+
+    async def _give_way(self, scope: trio.CancelScope) -> None:
+        """Let another lead, who may have been given a delivery."""
+        pause = FIRST_PAUSE
+        with scope:
+            while True:
+                await trio.sleep(pause)
+                self._owner.feed(ev.OrdererLost(self.name))
+                # One that was set to lead goes on leading.
+                pause = min(2 * pause, LAST_PAUSE)
 
     async def _follow(self, delivery: Delivery, scope: trio.CancelScope) -> None:
         pause, failing_since = FIRST_PAUSE, trio.current_time()

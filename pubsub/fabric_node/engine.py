@@ -21,7 +21,8 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.actions import CloseConnection, Warn
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope
-from pubsub.fabric.identities import Signer
+from pubsub.fabric.identities import Signer, identify
+from pubsub.fabric.identity_errors import IdentityError
 from pubsub.fabric.ledger import Ledger
 from pubsub.fabric.membership import MemberChanged
 from pubsub.fabric.params import GossipParams
@@ -169,7 +170,9 @@ class Engine:
     def offer(self, item: Gossiped | Received) -> None:
         """Hand an item to the user's readers that want it."""
         try:
-            self.inlets.offer(item)
+            is_read = self.inlets.offer(item)
+            if isinstance(item, Received) and not is_read:
+                self.counters["messages to us alone that nobody accepts"] += 1
         except Exception as error:  # noqa: BLE001 - whatever a predicate raises
             self.fail(error)
 
@@ -202,12 +205,22 @@ class Engine:
         self.ledgers[name] = ledger
         try:
             self.feed(event)
+            self._check_ourselves(event)
         except ParamError:
             del self.channels[name], self.ledgers[name]
             if before is not None:
                 # One that we have left, and that others still ask about.
                 self.channels[name], self.ledgers[name] = before, kept
             raise
+
+    def _check_ourselves(self, event: ev.JoinChannel) -> None:
+        """Tell the operator if the channel will not know us for one of our organization."""
+        try:
+            identify(self.peer.identity, event.config.msps)
+        except IdentityError as error:
+            name = event.config.channel
+            text = f"{name}: its configuration refuses our own certificate: {error}"
+            self.warn(Warn("channel.identity", text))
 
     def _shell(self, name: str, ledger: Ledger | None, delivery: Delivery | None) -> ChannelShell:
         return ChannelShell(

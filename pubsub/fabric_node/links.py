@@ -58,7 +58,14 @@ class Links:
         "Bootstrap and anchor peers by the endpoint at which they were found."
         self._host = host = owner.node.host
         self._dial_timeout = params.dial_timeout
-        self._proofs = Proofs(host, owner.directory, self, nursery, timeout=params.conn_timeout)
+        self._proofs = Proofs(
+            host,
+            owner.directory,
+            self,
+            nursery,
+            protocol=owner.peer.network.identity_protocol,
+            timeout=params.conn_timeout,
+        )
         self._contacts = Contacts(
             host,
             owner.directory,

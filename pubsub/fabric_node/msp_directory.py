@@ -19,8 +19,9 @@ from pubsub.fabric.msp_config import MspConfig, NodeUnits, UnitIdentifier
 from pubsub.fabric.msp_yaml import MspYaml, UnitEntry, parse_msp_yaml
 
 
-def read_msp(directory: Path, msp_id: str, version: MspVersion = MspVersion.V3_0) -> Msp:
+def read_msp(directory: str | Path, msp_id: str, version: MspVersion = MspVersion.V3_0) -> Msp:
     """The MSP whose material is in `directory`. Raises ParamError if it does not make one."""
+    directory = _checked(directory, msp_id)
     try:
         return Msp(read_msp_config(directory, msp_id), version)
     except RemoteError as error:
@@ -47,8 +48,9 @@ def read_msp_config(directory: Path, msp_id: str) -> MspConfig:
     )
 
 
-def read_signer(directory: Path, msp_id: str) -> Signer:
+def read_signer(directory: str | Path, msp_id: str) -> Signer:
     """The identity in signcerts with its key from keystore. Raises ParamError."""
+    directory = _checked(directory, msp_id)
     certificates = _pem_files(directory / "signcerts")
     if not certificates:
         raise ParamError(f"{directory / 'signcerts'} has no certificate")
@@ -70,6 +72,14 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
         secret = b"PRIVATE KEY-----" in content
         path.touch(mode=0o600 if secret else 0o644)
         path.write_bytes(content)
+
+
+def _checked(directory: str | Path, msp_id: str) -> Path:
+    if not isinstance(msp_id, str) or not msp_id:
+        raise ParamError(f"an MSP id is a text such as Org1MSP, not {msp_id!r:.80}")
+    if not isinstance(directory, str | Path):
+        raise ParamError(f"an MSP directory is a path, not {directory!r:.80}")
+    return Path(directory)
 
 
 def _pem_files(directory: Path) -> tuple[bytes, ...]:

@@ -17,7 +17,6 @@ import trio
 from pubsub.errors import PubSubError
 from pubsub.fabric.intake_rules import MAX_CONNECTION
 from pubsub.fabric.proof import Proven
-from pubsub.fabric.topics import IDENTITY
 from pubsub.fabric_node.directory import Directory
 from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.host.connection import HostConnection
@@ -77,9 +76,11 @@ class Proofs:
         judge: Judge,
         nursery: trio.Nursery,
         *,
+        protocol: str,
         timeout: float,
     ) -> None:
         self._host = host
+        self._protocol = protocol
         self._directory = directory
         self._judge = judge
         self._nursery = nursery
@@ -88,7 +89,7 @@ class Proofs:
         self._proofs: Counter[PeerId] = Counter()
         "How many each connected peer has sent."
         self._budget = Budget(1)
-        host.set_handler(IDENTITY, self._answer)
+        host.set_handler(protocol, self._answer)
         host.add_listener(self)
 
     # -- What the host tells (pubsub.host.registry.HostListener)
@@ -144,7 +145,7 @@ class Proofs:
         why = f"no proof of its identity within {self._timeout:g} s"
         with trio.move_on_after(self._timeout):
             try:
-                stream = await self._host.open_stream(peer, [IDENTITY], timeout=self._timeout)
+                stream = await self._host.open_stream(peer, [self._protocol], timeout=self._timeout)
             except PubSubError as error:
                 return f"no stream for proofs of identity: {error}"
             try:

@@ -12,7 +12,7 @@ import trio
 from pubsub.errors import PubSubError
 from pubsub.fabric.identities import Signer
 from pubsub.fabric.proof import make_proof
-from pubsub.fabric.topics import IDENTITY
+from pubsub.fabric.topics import Network
 from pubsub.fabric_node import proofs
 from pubsub.fabric_node.envelope_stream import Budget, EnvelopeStream
 from pubsub.fabric_node.links import MAX_FACES
@@ -23,6 +23,8 @@ from pubsub.identity import PrivateKey
 from pubsub.wire.framing import frame
 from tests.io.fabric_peers import open_town, org
 from tests.io.nodes import until
+
+IDENTITY = Network("fabric").identity_protocol
 
 
 class Chunks:

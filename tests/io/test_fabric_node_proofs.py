@@ -20,7 +20,7 @@ from pubsub.fabric.make_org import UNITS
 from pubsub.fabric.msp import Msp, Role
 from pubsub.fabric.proof import check_proof, key_hash, make_proof
 from pubsub.fabric.tags import EMPTY
-from pubsub.fabric.topics import DIRECT, IDENTITY
+from pubsub.fabric.topics import DIRECT, Network
 from pubsub.fabric_node.open import open_fabric_peer
 from pubsub.fabric_node.proofs import Proofs
 from pubsub.fabric_node.service import GossipService
@@ -32,6 +32,8 @@ from pubsub.wire.framing import FrameReader, frame
 from tests.io.fabric_peers import LOOPBACK, QUICK, WHEN, Channel, free_port, org
 from tests.io.fabric_taps import Taps
 from tests.io.nodes import SECONDS, until
+
+IDENTITY = Network("fabric").identity_protocol
 
 HASTY = QUICK.replaced(conn_timeout=0.3)
 

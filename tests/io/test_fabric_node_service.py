@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
+from pubsub.fabric.make_org import OrganizationMaker
 from pubsub.fabric.topics import Scope
-from pubsub.fabric_node import FileDelivery
-from tests.io.fabric_peers import QUICK, SOON, Channel, open_town
+from pubsub.fabric_node import FileDelivery, MemoryLedger, open_fabric_peer
+from pubsub.pb.fabric.gossip_pb2 import GossipMessage
+from tests.io.fabric_peers import QUICK, SOON, WHEN, Channel, open_town
 from tests.io.nodes import until
 
 
@@ -57,3 +63,47 @@ async def test_a_large_block_is_announced_and_fetched():
         await town.all_at(channel, 3)
         follower = next(each for each in town.services if not each.is_leader("sales"))
         assert follower.snapshot()["topics"]["blocks fetched"] == 1
+
+
+async def test_peers_of_another_network_do_not_meet(caplog: pytest.LogCaptureFixture):
+    async with open_town() as town:
+        ours = await town.opens(1, 0, network="a")
+        theirs = await town.opens(1, 1, network="b")
+        await ours.node.connect(theirs.node.addresses[0])
+        await until(lambda: not ours.node.host.connected_peers())
+        assert ours.peers() == theirs.peers() == []
+    assert "no stream for proofs of identity" in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_peer_without_a_delivery_gives_way_to_one_that_has_one():
+    channel = Channel.make(orgs=(1,))
+    async with open_town() as town:
+        first = await town.opens(1, 0)
+        ledger = town.ledger(first, channel)
+        await first.join_channel(channel.genesis.raw, ledger=ledger)
+        await until(lambda: first.is_leader("sales"), SOON)
+        second = await town.opens(1, 1, bootstrap=[first])
+        await town.joins(second, channel)
+        channel.orders(3)
+        await town.all_at(channel, 4)
+        assert second.is_leader("sales")
+
+
+async def test_what_a_peer_sends_to_one_that_reads_nothing_is_counted():
+    async with open_town() as town:
+        first = await town.opens(1, 0)
+        second = await town.opens(1, 1, bootstrap=[first])
+        await until(lambda: second.peers())
+        await second.send(GossipMessage(nonce=1, private_data={"payload": {}}), first.pki_id)
+        counted = "messages to us alone that nobody accepts"
+        await until(lambda: first.snapshot()["warnings"].get(counted) == 1)
+
+
+async def test_a_channel_that_does_not_know_us_is_told_of(caplog: pytest.LogCaptureFixture):
+    channel = Channel.make(orgs=(1,))
+    stranger = OrganizationMaker("org1.example.com", "Org1MSP", entropy=os.urandom, when=WHEN)
+    member = stranger.add_peers(1, when=WHEN)[0]
+    async with open_fabric_peer(member.signer, stranger.msp()) as service:
+        await service.join_channel(channel.genesis.raw, ledger=MemoryLedger())
+    assert "its configuration refuses our own certificate" in caplog.text

@@ -85,8 +85,8 @@ def test_nobody_need_be_there_if_nobody_must_acknowledge():
     assert choose(criteria(), [], Random(1)) == []
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan])
-def test_a_timeout_is_needed(timeout: float):
+@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan, "1", None, True])
+def test_a_timeout_is_needed(timeout: Any):
     with pytest.raises(ParamError, match="timeout must be above 0"):
         criteria(timeout=timeout)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,12 @@ def test_the_higher_version_stays() -> None:
     assert store.put(b"key", 3, b"three")
     assert store.get(b"key") == Entry(3, b"three")
     assert len(store) == 1
+
+
+@pytest.mark.parametrize(("key", "value"), [("key", b"value"), (b"key", "value"), (None, b"")])
+def test_what_is_no_bytes_is_refused(key: Any, value: Any) -> None:
+    with pytest.raises(ParamError, match="key and value are bytes"):
+        VersionedStore().put(key, 1, value)
 
 
 puts = st.lists(st.tuples(st.binary(min_size=1, max_size=2), st.integers(0, 3), st.binary()))

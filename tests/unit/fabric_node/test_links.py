@@ -13,7 +13,7 @@ from pubsub.fabric import events as ev
 from pubsub.fabric.actions import CloseConnection, Warn
 from pubsub.fabric.criteria import AckCollector
 from pubsub.fabric.proof import Proven, check_proof, make_proof
-from pubsub.fabric.topics import DIRECT, IDENTITY
+from pubsub.fabric.topics import DIRECT, Network
 from pubsub.fabric_node.acks import Acks
 from pubsub.fabric_node.contacts import endpoint_address
 from pubsub.fabric_node.directory import Directory
@@ -24,6 +24,8 @@ from pubsub.wire.framing import frame
 from tests.unit.fabric.making import one_of_each
 from tests.unit.fabric.peering import ANN, BOB, US
 from tests.unit.fabric_node.fake_hosts import FakeHost, FakeHosts, FakeStream
+
+IDENTITY = Network("net").identity_protocol
 
 ENDPOINT = "bob:1"
 
@@ -39,6 +41,7 @@ class Scene:
         self.node = SimpleNamespace(host=self.us, feedback=self.feed_back)
         self.directory = Directory()
         self.peer: Any = self
+        self.network = Network("net")
         self.access: Any = self
         self.membership = SimpleNamespace(lookup=self.lookup)
         self.accepts = True

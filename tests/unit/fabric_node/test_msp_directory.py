@@ -132,3 +132,23 @@ def test_recorded_directories(msp_id):
     assert members
     for node in members:
         assert msp.identity(read(node["signcert"])).msp_id == msp_id
+
+
+def test_a_path_may_be_text(folder):
+    assert read_msp(str(folder / "msp"), "Org1MSP").name == "Org1MSP"
+    signer = read_signer(str(folder / "peers" / PEER0 / "msp"), "Org1MSP")
+    assert signer.pki_id == ORG.members[PEER0].signer.pki_id
+
+
+@pytest.mark.parametrize(
+    ("path", "msp_id", "text"),
+    [
+        (None, "Org1MSP", "an MSP directory is a path"),
+        (".", "", "an MSP id is a text"),
+        (".", None, "an MSP id is a text"),
+    ],
+)
+def test_what_names_no_directory_or_organization_is_refused(path, msp_id, text):
+    for reader in (read_msp, read_signer):
+        with pytest.raises(ParamError, match=text):
+            reader(path, msp_id)
