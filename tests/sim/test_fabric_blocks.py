@@ -110,7 +110,7 @@ def test_requests_that_are_not_in_order_or_come_from_outside_get_no_blocks(town:
     town.until(town.now + 15)
     assert guest.name in town.view(asked)
     assert numbers_got(town, guest, asked, 3, 5) == []
-    assert asked.core.refusals[Reason.SENDER] == 1
+    assert asked.core.refusals[Reason.NOT_MEMBER] == 1
 
 
 # -- Blocks that are not genuine

@@ -151,7 +151,7 @@ def test_only_those_of_our_organization_who_have_said_that_they_are_in_are_shown
     assert digests(town, ours, asked, 1) == [b"1", b"2", b"3", b"4", b"5"]
     for other, reason in (
         (theirs, Reason.SENDER),
-        (guest, Reason.SENDER),
+        (guest, Reason.NOT_MEMBER),
         (idle, Reason.NOT_ELIGIBLE),
     ):
         before = asked.core.refusals[reason]
