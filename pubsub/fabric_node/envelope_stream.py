@@ -8,6 +8,9 @@ not complete is bounded for all streams together, and for each peer; an envelope
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import final
 
 import trio
@@ -24,28 +27,71 @@ MIN_RATE = 64 * 1024
 "Bytes a second at which a long envelope must come."
 GRACE = 10.0
 "Seconds beside those that follow from the rate."
+BUSY_RATE = 1 << 20
+"Bytes a second at which one must come while others wait for what it holds of the budget."
+SHEDDING = 1.0
+"Seconds between two looks for one that comes more slowly."
 
 
 class TooSlowPeerError(StreamError):
     """An envelope hardly goes on."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claim:
+    """An envelope that is coming, and holds a part of the budget."""
+
+    since: float
+    received: Callable[[], int]
+    scope: trio.CancelScope
+
+
 @final
 class Budget:
-    """Bytes that unfinished envelopes of all peers may hold; one peer's, a quarter of them."""
+    """Bytes that unfinished envelopes of all peers may hold; one peer's, a quarter of them.
+
+    They are promises: while others wait for room, the slowest is given up.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.held = 0
         self._by_peer: dict[PeerId, int] = {}
         self._lot = trio.lowlevel.ParkingLot()
+        self._claims: dict[_Claim, None] = {}
 
     async def take(self, peer: PeerId, size: int) -> None:
         """Wait until so many bytes are free."""
         while not self._has_room(peer, size):
-            await self._lot.park()
+            if self.held + size > self.most:
+                self._shed()
+            with trio.move_on_after(SHEDDING):
+                await self._lot.park()
         self.held += size
         self._by_peer[peer] = self._by_peer.get(peer, 0) + size
+
+    @contextmanager
+    def coming(self, received: Callable[[], int]) -> Iterator[trio.CancelScope]:
+        """Within this an envelope comes, of which `received` tells how much has; it is cancelled
+        if it is too slow for those who wait."""
+        with trio.CancelScope() as scope:
+            claim = _Claim(trio.current_time(), received, scope)
+            self._claims[claim] = None
+            try:
+                yield scope
+            finally:
+                del self._claims[claim]
+
+    def _shed(self) -> None:
+        now = trio.current_time()
+        rates = {
+            claim: claim.received() / (now - claim.since)
+            for claim in self._claims
+            if now - claim.since > GRACE
+        }
+        slowest = min(rates, key=lambda claim: rates[claim], default=None)
+        if slowest is not None and rates[slowest] < BUSY_RATE:
+            slowest.scope.cancel()
 
     def _has_room(self, peer: PeerId, size: int) -> bool:
         # One alone may exceed everything: its stream's own limit was asked before.
@@ -98,10 +144,13 @@ class EnvelopeStream:
         if size <= FREE:
             return await self._body(size)
         await self._budget.take(self.stream.peer, size)
+        before = self.received
         try:
-            return await self._body(size)
+            with self._budget.coming(lambda: self.received - before):
+                return await self._body(size)
         finally:
             self._budget.give(self.stream.peer, size)
+        raise TooSlowPeerError(f"an envelope of {size} bytes is too slow for others who wait")
 
     async def _length(self) -> int | None:
         while True:

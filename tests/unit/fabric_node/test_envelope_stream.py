@@ -8,10 +8,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pubsub.errors import PubSubError, RemoteError, StreamError
+from pubsub.fabric_node import envelope_stream as module
 from pubsub.fabric_node.envelope_stream import (
     FREE,
     GRACE,
     MIN_RATE,
+    SHEDDING,
     Budget,
     EnvelopeStream,
     TooSlowPeerError,
@@ -234,6 +236,47 @@ async def test_long_envelopes_of_one_peer_come_one_after_the_other(nursery: trio
     await wait_all_tasks_blocked()
     assert got == ["bob", "ann 1", "ann 2"]
     assert budget.held == 0
+
+
+async def test_while_others_wait_for_room_the_slowest_is_given_up(
+    autojump_clock: MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "MIN_RATE", 500)
+    monkeypatch.setattr(module, "BUSY_RATE", 5000)
+    size = 2 * FREE
+    budget = Budget(8 * FREE)
+    outcomes: list[str] = []
+
+    async def read(name: str, stream: EnvelopeStream) -> None:
+        with pytest.raises(TooSlowPeerError) as caught:
+            await stream.receive()
+        outcomes.append(f"{name}: {caught.value}")
+
+    async def dribble(stream: Any, rate: int) -> None:
+        await stream.send_all(frame(bytes(size))[:10])
+        while True:
+            await stream.send_all(bytes(rate))
+            await trio.sleep(1.0)
+
+    for number, rate in enumerate((1000, 700, 5100, 900)):
+        theirs, ours = streams(budget=budget, peer=peer_id(10 + number))
+        nursery.start_soon(read, str(rate), ours)
+        nursery.start_soon(dribble, theirs, rate)
+    await trio.sleep(GRACE + 5)
+    # They fill the budget, and nobody waits.
+    assert (budget.held, outcomes) == (4 * size, [])
+    with trio.fail_after(SHEDDING):
+        await budget.take(BOB, size)
+    assert outcomes == [f"700: an envelope of {size} bytes is too slow for others who wait"]
+    with trio.fail_after(2 * SHEDDING):
+        await budget.take(ANN, 2 * size)
+    assert [each.split(":")[0] for each in outcomes] == ["700", "900", "1000"]
+    # One that comes quickly enough is waited for.
+    with trio.move_on_after(2 * SHEDDING) as scope:
+        await budget.take(US, size)
+    assert scope.cancelled_caught
+    assert len(outcomes) == 3
+    nursery.cancel_scope.cancel()
 
 
 async def test_an_envelope_that_is_not_finished_gives_its_budget_back():
