@@ -6,6 +6,8 @@ import base64
 import json
 import subprocess
 
+import pytest
+
 from tests.io.cli_process import NodeProcess, Start, start_node
 
 __all__ = ["start_node"]
@@ -87,6 +89,7 @@ def test_the_conversation(start: Start) -> None:
     assert [json.loads(line) for line in ann.out.rest()] == []
 
 
+@pytest.mark.slow
 def test_meshes_relays_and_direct_peers(start: Start) -> None:
     relay = start("--json", "--relay", "A", topics=())
     listening = relay.event("listening")
@@ -108,6 +111,7 @@ def test_meshes_relays_and_direct_peers(start: Start) -> None:
     assert node.err.rest() == relay.err.rest() == []
 
 
+@pytest.mark.slow
 def test_anonymous_messages_have_no_author(start: Start) -> None:
     ann, bob, _, bobs_id = pair(start, "--sign", "none")
     bob.ask("publish", topic="A", text="x")
@@ -116,6 +120,7 @@ def test_anonymous_messages_have_no_author(start: Start) -> None:
     assert message["received_from"] == bobs_id
 
 
+@pytest.mark.slow
 def test_a_program_that_pipes_and_leaves(start: Start) -> None:
     ann = start("--json", stdin=subprocess.DEVNULL)
     bob = start("--json", "--quit-at-eof", "--connect", ann.event("listening")["addrs"][0])
@@ -129,6 +134,7 @@ def test_a_program_that_pipes_and_leaves(start: Start) -> None:
     assert sum(event["event"] == "published" for event in published) == 500
 
 
+@pytest.mark.slow
 def test_large_messages_pass_whole(start: Start) -> None:
     ann, bob, _, _ = pair(start)
     data = base64.b64encode(bytes(2**20)).decode()

@@ -57,6 +57,7 @@ def test_a_direct_peer_gets_everything_and_one_that_is_not_there_is_said(start: 
     assert ann.out.next().endswith(": directly")
 
 
+@pytest.mark.slow
 def test_several_topics(start: Start) -> None:
     ann = start(topics=("A", "B"))
     bob = start("--connect", ann.address(), topics=("B", "A"))
@@ -70,6 +71,7 @@ def test_several_topics(start: Start) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_piped_input_waits_for_a_first_peer_and_all_of_it_arrives(start: Start) -> None:
     count = 2000
     sender = start("--quit-at-eof")
@@ -84,6 +86,7 @@ def test_piped_input_waits_for_a_first_peer_and_all_of_it_arrives(start: Start) 
     assert receiver.process.poll() is None, "without --quit-at-eof a node outlives its input"
 
 
+@pytest.mark.slow
 def test_a_typist_with_nobody_there_is_told(start: Start) -> None:
     master, slave = os.openpty()
     node = start("--quit-at-eof", stdin=slave)
@@ -130,6 +133,7 @@ def test_verbose_tells_of_the_mesh(start: Start) -> None:
         node.err.until("mesh of A: +12D3…")
 
 
+@pytest.mark.slow
 def test_anonymous_messages(start: Start) -> None:
     ann = start("--sign", "none")
     bob = start("--sign", "none", "--connect", ann.address())
@@ -255,6 +259,7 @@ def test_lines_that_nobody_takes_at_the_end_are_counted(start: Start) -> None:
     os.close(source)
 
 
+@pytest.mark.slow
 def test_head_takes_one_message(start: Start) -> None:
     ann = start("--publish-interval", "0.05", stdin=subprocess.DEVNULL)
     pipeline = f"{' '.join(COMMAND)} -t A --no-mdns --connect {ann.address()} | head -1"
@@ -284,6 +289,7 @@ def test_closed_descriptors_are_no_obstacle(start: Start) -> None:
 # What cannot work.
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line_and_status_2(start: Start) -> None:
     address = start().address().split("/p2p/")[0]
     second = start("--listen", address, "--no-mdns", alone=False)

@@ -89,6 +89,7 @@ def test_a_demonstration_that_fails_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_direct_peers_get_large_films_without_a_mesh() -> None:
     result = subprocess.run(
         [sys.executable, "examples/direct_peers.py"],

@@ -429,6 +429,7 @@ async def test_a_suspected_peer_is_parted_with_if_its_certificate_does_not_hold(
 # -- Channels
 
 
+@pytest.mark.slow
 async def test_a_channel_is_left_and_joined_again():
     channel = Channel.make()
     async with open_town() as town:

@@ -313,6 +313,7 @@ async def test_ten_thousand_subscriptions():
         await until(lambda: len(attack.node._router._core.topics) <= 2)
 
 
+@pytest.mark.slow
 async def test_a_thousand_streams():
     async with siege() as attack:
         tasks = trio.lowlevel.current_statistics().tasks_living
@@ -325,6 +326,7 @@ async def test_a_thousand_streams():
         await until(lambda: trio.lowlevel.current_statistics().tasks_living <= tasks + 5)
 
 
+@pytest.mark.slow
 async def test_streams_that_are_opened_and_left_alone():
     async with siege() as attack:
         connection = attack.attacker.host._connections[attack.node.peer_id][0]
@@ -338,6 +340,7 @@ async def test_streams_that_are_opened_and_left_alone():
         assert limit - 5 < info.streams <= limit + 5
 
 
+@pytest.mark.slow
 async def test_a_peer_that_never_reads():
     async with siege(reads=False) as attack:
         small = attack.node.params.queue_messages

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +42,7 @@ def test_missing_messages_are_told_by_the_exit_status() -> None:
     assert "0 of 15 (0.000 %)" in result.stdout
 
 
+@pytest.mark.slow
 def test_impossible_figures_are_one_line() -> None:
     for wrong in (("--sybils", "1"), ("-p", "d=99"), ("-p", "nonsense=1"), ("--loss", "2")):
         result = simulate("--peers", "4", *wrong)
@@ -48,6 +51,7 @@ def test_impossible_figures_are_one_line() -> None:
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_programs_of_the_manual_run(capsys) -> None:
     text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -117,6 +117,7 @@ def test_nobody_is_blamed_for_asking_one_that_has_not_joined(town: Town) -> None
         assert town.seen(resident, fx.Blamed) == []
 
 
+@pytest.mark.slow
 def test_one_of_three_leaves_and_takes_no_more_part(town: Town) -> None:
     residents = settle(town)[:3]
     for block in blocks(5):
@@ -148,6 +149,7 @@ def test_one_of_three_leaves_and_takes_no_more_part(town: Town) -> None:
     assert leaver.commits == commits
 
 
+@pytest.mark.slow
 def test_a_configuration_with_a_lower_sequence_is_ignored(town: Town) -> None:
     residents = settle(town)
     making = maker_after(genesis())

@@ -63,6 +63,7 @@ def test_the_same_with_fabrics_own_push() -> None:
     check(TOWN.replaced(carrier="push"))
 
 
+@pytest.mark.slow
 def test_the_program_prints_both_beside_each_other() -> None:
     small = ["--peers", "4", "--orgs", "1", "--blocks", "3", "--size", "100", "--loss", "0"]
     result = subprocess.run(

@@ -142,6 +142,7 @@ def heard_from(resident: Resident, other: Resident) -> int:
     return sum(sender == other.core.pki_id for sender, _, _ in resident.received)
 
 
+@pytest.mark.slow
 def test_one_whose_certificate_ends_vanishes_from_all_views_and_is_heard_no_more(
     town: Town,
 ) -> None:
@@ -179,6 +180,7 @@ def with_revoked(channel: ChannelProfile, org: OrganizationMaker, name: str) -> 
     return replace(channel, organizations=organizations)
 
 
+@pytest.mark.slow
 def test_one_whose_certificate_is_revoked_vanishes_from_the_other_organizations_views(
     town: Town,
 ) -> None:

@@ -92,6 +92,7 @@ def test_who_is_in_our_organization_and_not_in_the_channel_is_not_followed(town:
     assert leaders(residents[:3]) == before
 
 
+@pytest.mark.slow
 def test_a_leader_that_cannot_reach_the_orderer_gives_way_and_blocks_come_by_another(
     town: Town,
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_leader_that_cannot_reach_the_orderer_gives_way_and_blocks_come_by_ano
     assert [each.ledgers[SALES].height for each in residents] == [6, 6, 6]
 
 
+@pytest.mark.slow
 def test_parts_have_a_leader_each_and_one_remains_when_they_meet(town: Town) -> None:
     residents = settle(town)[:3]
     (first,) = leaders(residents)

@@ -60,6 +60,7 @@ def test_twenty_one_peers_with_one_bootstrap_know_each_other_and_what_each_says(
     assert not any(town.warnings(each) for each in residents)
 
 
+@pytest.mark.slow
 def test_groups_that_meet_through_one_peer_survive_it(town: Town) -> None:
     groups = [group(town, range(n, n + 4)) for n in (0, 4, 8)]
     town.until(15)
@@ -75,6 +76,7 @@ def test_groups_that_meet_through_one_peer_survive_it(town: Town) -> None:
         assert [each.peer for each in resident.core.membership.dead] == [bridge.core.pki_id]
 
 
+@pytest.mark.slow
 def test_organizations_know_of_each_other_only_who_may_be_known(town: Town) -> None:
     genesis = genesis_of(profile_of("sales", ORG, OTHER))
     residents = []

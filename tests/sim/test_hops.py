@@ -20,6 +20,7 @@ def honest(peers: int, seed: int, latency: Latency, messages: int = 100) -> Repo
     return report
 
 
+@pytest.mark.slow
 def test_a_hundred_peers() -> None:
     report = honest(100, 1, Fixed(0.05), messages=50)
     assert report.hops.p99 <= hop_bound(100) == 5

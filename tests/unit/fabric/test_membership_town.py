@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pubsub.fabric.actions import Warn
 from pubsub.fabric.members import Change
 from pubsub.fabric.membership import MemberChanged
@@ -22,6 +24,7 @@ def deaths(town: Town) -> int:
     return sum(len(changes(town, name, Change.DIED)) for name in town.residents)
 
 
+@pytest.mark.slow
 def test_twenty_one_peers_with_one_bootstrap_know_each_other_soon() -> None:
     town = Town()
     town.moves_in("boot")
@@ -42,6 +45,7 @@ def test_twenty_one_peers_with_one_bootstrap_know_each_other_soon() -> None:
             assert member.metadata == b"new"
 
 
+@pytest.mark.slow
 def test_disjoint_groups_meet_through_one_that_knows_them_and_survive_it() -> None:
     town = Town()
     leads = ["a0", "b0", "c0"]
@@ -164,6 +168,7 @@ def test_a_bootstrap_peer_of_another_organization_is_refused_and_another_used() 
     ) in [(a.key, a.text) for _, a in town.residents["p"].log if isinstance(a, Warn)]
 
 
+@pytest.mark.slow
 def test_lost_messages_kill_nobody() -> None:
     town = Town(loss=0.3)
     town.moves_in("p0")

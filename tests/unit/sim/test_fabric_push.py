@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from pubsub.fabric.access import Kind
 from pubsub.sim.fabric_city import City
 from pubsub.sim.fabric_push import PUSH, PushNode
@@ -67,6 +69,7 @@ def test_ten_messages_do_not_wait() -> None:
     assert sent[f"{PUSH} {place.topic}"] == 3 * 10 * 2
 
 
+@pytest.mark.slow
 def test_blocks_that_no_push_brought_are_pulled() -> None:
     city = settled(push, peers=PEERS, loss=0.4)
     for block in material().blocks(5, 100, 1):
@@ -78,6 +81,7 @@ def test_blocks_that_no_push_brought_are_pulled() -> None:
     assert set(city.diary.checks.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_restarted_peer_catches_up() -> None:
     city = settled(push, peers=PEERS)
     city.restart(2, down=1.0)

@@ -32,6 +32,7 @@ def test_carriers_differ_in_how_topics_travel() -> None:
         assert {type(node) for node in city.nodes} == {kind}
 
 
+@pytest.mark.slow
 def test_both_carriers_lose_the_same_peers_at_the_same_times() -> None:
     downs = []
     for carrier in ("mesh", "push"):
@@ -43,6 +44,7 @@ def test_both_carriers_lose_the_same_peers_at_the_same_times() -> None:
     assert [stop for ((stop, _),) in downs[0].values()] == [20.5, 21.5]
 
 
+@pytest.mark.slow
 def test_a_run_ends_soon_after_all_ledgers_are_alike() -> None:
     seen: list[float] = []
 
@@ -57,6 +59,7 @@ def test_a_run_ends_soon_after_all_ledgers_are_alike() -> None:
     assert report.checks >= 60
 
 
+@pytest.mark.slow
 def test_a_run_that_never_gets_there_ends_as_well() -> None:
     report = SMALL.replaced(down=100.0, settle=3.0).run()
     assert not report.alike
