@@ -28,6 +28,8 @@ from pubsub.fabric_node.owner import Owner
 FIRST_PAUSE = 0.5
 LAST_PAUSE = 10.0
 "Seconds between attempts to get blocks from an orderer that gives none."
+LEDGER_THREADS = 2
+"One for the block that is being written, one for answers."
 FAILURES = (
     *(PubSubError, OSError, EOFError),
     *(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError),
@@ -61,6 +63,8 @@ class ChannelShell:
         self._ahead = ahead
         self._moved = trio.Event()
         self._closed = False
+        # All others share their threads with names that are looked up, and others choose those.
+        self._threads = trio.CapacityLimiter(LEDGER_THREADS)
         self._working = 0
         "Calls of the ledger that are under way."
         self._leading: trio.CancelScope | None = None
@@ -91,7 +95,9 @@ class ChannelShell:
 
     async def _commit(self, ledger: Ledger, asked: Commit) -> None:
         try:
-            await trio.to_thread.run_sync(ledger.append, asked.number, asked.raw)
+            await trio.to_thread.run_sync(
+                ledger.append, asked.number, asked.raw, limiter=self._threads
+            )
         except PubSubError as error:
             self._owner.feed(ev.CommitFailed(self.name, asked.number, str(error)))
         else:
@@ -103,7 +109,9 @@ class ChannelShell:
 
     async def _answer(self, ledger: Ledger, asked: Answer) -> None:
         try:
-            effect = await trio.to_thread.run_sync(self._owner.peer.answer, asked, ledger)
+            effect = await trio.to_thread.run_sync(
+                self._owner.peer.answer, asked, ledger, limiter=self._threads
+            )
         except PubSubError as error:
             text = f"{self.name}: cannot read what a peer asks for: {error}"
             self._owner.warn(Warn("ledger.read", text))

@@ -129,6 +129,23 @@ async def test_a_block_is_committed_and_said_to_be():
     assert (owner.events, ledger.height) == ([ev.Committed(NAME, 1)], 2)
 
 
+async def test_a_ledger_does_not_wait_for_threads_in_which_others_are():
+    owner, ledger = Owner(), filled(1)
+    shared = trio.to_thread.current_default_thread_limiter()
+    others = [object() for _ in range(int(shared.available_tokens))]
+    for each in others:
+        shared.acquire_on_behalf_of_nowait(each)
+    async with shell_of(owner, ledger) as shell:
+        shell.commit(fx.Commit(NAME, 1, BLOCKS[1]))
+        shell.answer(fx.Answer(NAME, Request(b"ann", 5, 0, 0)))
+        with trio.fail_after(10):
+            assert await shell.wait_for_height(2) == 2
+            while not owner.done:
+                await shell._moved.wait()
+    for each in others:
+        shared.release_on_behalf_of(each)
+
+
 async def test_a_block_that_is_not_committed_is_said_to_be():
     owner = Owner()
     async with shell_of(owner, BrokenLedger(LedgerError("the disk is full"))) as shell:
