@@ -14,6 +14,7 @@ from functools import cache
 
 import trio
 
+from pubsub.fabric import channel_blocks
 from pubsub.fabric.access import Kind
 from pubsub.fabric.blocks import Block
 from pubsub.fabric.config import Endpoint
@@ -23,6 +24,7 @@ from pubsub.fabric.make_channel import block_maker, channel_profile
 from pubsub.fabric.make_config import ChannelProfile
 from pubsub.fabric.make_org import Member, OrganizationMaker
 from pubsub.fabric.params import V14, GossipParams
+from pubsub.fabric.pull import PullEngine
 from pubsub.fabric_node.local_orderer import LocalOrderer
 from pubsub.fabric_node.open import open_fabric_peer
 from pubsub.fabric_node.service import GossipService
@@ -286,6 +288,15 @@ async def are_meshed(channel: Channel, services: Sequence[GossipService]) -> Non
         return sum(service.is_leader(channel.name) for service in services) == 1
 
     await until(lambda: led() and all(map(ready, services)), 6 * SOON)
+
+
+def pull_no_blocks(monkeypatch) -> None:
+    """Peers pull identities alone: without those nobody is known for long."""
+
+    def engine(*args, peers, **more):
+        return PullEngine(*args, peers=lambda: [], **more)
+
+    monkeypatch.setattr(channel_blocks, "PullEngine", engine)
 
 
 _PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(10_000, 32_000), 4_000))

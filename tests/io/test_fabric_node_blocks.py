@@ -9,22 +9,29 @@ import pytest
 from pubsub.fabric.block_verification import verify_block
 from pubsub.fabric.peer import Peer
 from tests.io.fabric_accounts import Accounts
-from tests.io.fabric_peers import CALM, Channel, are_meshed, know_one_another, open_town
+from tests.io.fabric_peers import (
+    CALM,
+    Channel,
+    are_meshed,
+    know_one_another,
+    open_town,
+    pull_no_blocks,
+)
 from tests.io.nodes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LONG = 120.0
-NEVER = 3600.0
-LAZY = CALM.replaced(alive_time_interval=5.0, alive_expiration_timeout=50.0, state_enabled=False)
-PUSH_ALONE = LAZY.replaced(pull_interval=NEVER)
-PULL_ALONE = LAZY.replaced(
-    block_gossip_enabled=False,
+LAZY = CALM.replaced(
+    alive_time_interval=5.0,
+    alive_expiration_timeout=50.0,
+    state_enabled=False,
     pull_interval=4.5,
     digest_wait_time=1.0,
     request_wait_time=1.5,
     response_wait_time=3.0,
 )
+PULL_ALONE = LAZY.replaced(block_gossip_enabled=False)
 PEERS, BLOCKS = 20, 10
 
 
@@ -52,9 +59,10 @@ def check_ledgers(town, channel):
 
 async def test_push_alone_brings_each_block_once_to_twenty_peers(verified, monkeypatch):
     accounts = Accounts(monkeypatch)
+    pull_no_blocks(monkeypatch)
     channel = Channel.make(orgs=[1])
     async with open_town() as town:
-        peers = await town.open_many(1, PEERS, params=PUSH_ALONE, external=False)
+        peers = await town.open_many(1, PEERS, params=LAZY, external=False)
         await until(lambda: know_one_another(peers), LONG)
         for service in peers:
             await town.joins(service, channel)

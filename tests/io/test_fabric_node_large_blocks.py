@@ -13,26 +13,29 @@ from pubsub.fabric.announcement import announce, block_envelope, read_announceme
 from pubsub.fabric.blocks import parse_block
 from pubsub.fabric_node.large_blocks import BLOCK
 from pubsub.pb.fabric import block_pb2
-from tests.io.fabric_peers import QUICK, Channel, open_town, topic_of
+from tests.io.fabric_peers import QUICK, Channel, open_town, pull_no_blocks, topic_of
 from tests.io.nodes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 LONG = 90.0
-NEVER = 3600.0
 PARAMS = QUICK.replaced(
     alive_time_interval=1.0,
     alive_expiration_timeout=60.0,
     conn_timeout=10.0,
     state_enabled=False,
-    pull_interval=NEVER,
 )
-"Neither pull nor state transfer helps."
+"State transfer does not help, nor does pull; see `_no_pull`."
 HOSTILE = PARAMS.replaced(use_leader_election=False)
 "Never leads."
 ABOVE = 8192
 BEATS = 2
 "Heartbeats until the true block is there: one to ask others, and one that may just be due."
+
+
+@pytest.fixture(autouse=True)
+def _no_pull(monkeypatch):
+    pull_no_blocks(monkeypatch)
 
 
 async def test_a_block_of_20_mebibytes_reaches_two_organizations():
