@@ -68,14 +68,15 @@ async def test_a_removed_organization_hears_no_more_of_the_channel(monkeypatch, 
         sales.orders(5)
         await town.all_at(sales, 6, seconds=LONG)
 
-        nursery.start_soon(_orders, sales)
+        ordering = trio.CancelScope()
+        nursery.start_soon(_orders, sales, ordering)
         number = stuck.refused = sales.reduces([1])
         keys = [(each.pki_id, sales.name, number) for each in staying]
         await until(lambda: all(key in committed for key in keys), LONG)
         ends = sales.orderer.height + 20
         await town.all_at(sales, ends, staying, seconds=LONG)
         await _beats(staying, 3)
-        nursery.cancel_scope.cancel()
+        ordering.cancel()
 
         await until(lambda: all(sales.name not in s.channels for s in removed[:-1]), SOON)
         assert removed[-1].channels == [common.name, sales.name]
@@ -105,11 +106,12 @@ async def _open(town, anchors):
     return opened
 
 
-async def _orders(channel):
-    """Blocks without an end."""
-    while True:
-        channel.orders(1)
-        await trio.sleep(0.1)
+async def _orders(channel, scope):
+    """Blocks until `scope` is cancelled."""
+    with scope:
+        while True:
+            channel.orders(1)
+            await trio.sleep(0.1)
 
 
 async def _beats(services, count):
