@@ -9,7 +9,7 @@ SETUP := ./scripts/setup
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-fabric test test-slow lint fmt types proto proto-check bench interop clean
+.PHONY: help demo demo-fabric test test-slow test-long lint fmt types proto proto-check bench interop clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -29,9 +29,13 @@ test: ## run the tests (under a minute)
 
 test-slow: ## run the tests that take longer
 	@$(SETUP) test
-	@$(RUN) -m pytest tests -q -n auto -m slow --timeout=300
+	@$(RUN) -m pytest tests -q -n auto -m "slow and not long" --timeout=300
 	@echo "100,000 hostile inputs for each parser of the transport ..."
 	@PUBSUB_FUZZ=100000 $(RUN) -m pytest tests/property/test_transport_fuzz.py -q -n auto --timeout=300
+
+test-long: ## run the simulations that test-slow leaves out
+	@$(SETUP) test
+	@$(RUN) -m pytest tests -q -n auto -m long --timeout=300
 
 lint: ## check style and formatting
 	@$(SETUP) lint

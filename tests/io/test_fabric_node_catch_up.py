@@ -83,7 +83,8 @@ async def test_a_late_and_a_restarted_peer_catch_up_with_hundreds_of_blocks(
             for ledger in (old, new):
                 ledger.check()
                 assert ledger.last_hash == channel.maker.last.hash
-            await accounts.balance([*stayed, *behind])
+            # What was on its way to the restarted one when it was stopped is known to nobody.
+            await accounts.balance([*stayed, behind[1]])
             await _stops_all(town)
         assert PARAMS.state_batch_size < fullest[0] <= BOUND
 
