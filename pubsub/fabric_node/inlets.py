@@ -25,7 +25,7 @@ from pubsub.pb.fabric.gossip_pb2 import Acknowledgement, GossipMessage
 CAPACITY = 100
 "Items that wait in one inlet (Fabric's)."
 MAX_BYTES = 256 << 20
-"What all of them together may hold; one alone may hold more (ours)."
+"What the large ones among them may hold together; one alone may hold more (ours)."
 
 
 @final
@@ -91,18 +91,24 @@ class Inlet(Reader[T]):
     ) -> None:
         super().__init__(channel, on_close)
         self._predicate = predicate
+        self._capacity = channel.capacity
 
     def offer(self, item: T) -> bool:
         """Take an item, or lose it for want of room; False if it is not wanted."""
         if self._channel.closed or not self._predicate(item):
             return False
-        # With very large messages only, and then there are few.
-        held = sum(each.message.ByteSize() for each in self._channel)
-        if held and held + item.message.ByteSize() > MAX_BYTES:
-            self._channel.lose()
-        else:
+        if self._has_room(item.message.ByteSize()):
             self._channel.offer(item)
+        else:
+            self._channel.lose()
         return True
+
+    def _has_room(self, size: int) -> bool:
+        # Messages of which as many as may wait fit in need no adding up.
+        if size * self._capacity <= MAX_BYTES:
+            return True
+        held = sum(each.message.ByteSize() for each in self._channel)
+        return not held or held + size <= MAX_BYTES
 
     def snapshot(self) -> dict[str, int]:
         """What waits, and what was lost."""

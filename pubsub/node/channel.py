@@ -30,7 +30,7 @@ class Channel(Generic[T]):
             raise ParamError(
                 f"overflow must be an Overflow, such as Overflow.DROP_NEWEST: {overflow!r}"
             )
-        self._capacity = capacity
+        self.capacity = capacity
         self._overflow = overflow
         self._items: deque[T] = deque()
         self._readers = trio.lowlevel.ParkingLot()
@@ -53,7 +53,7 @@ class Channel(Generic[T]):
     def offer(self, item: T) -> bool:
         """Add an item; False if one was lost for it, or it was lost itself."""
         kept = True
-        if len(self._items) >= self._capacity:
+        if len(self._items) >= self.capacity:
             self.lost += 1
             kept = False
             if self._overflow is Overflow.DROP_NEWEST:

@@ -9,6 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from pubsub.errors import ClosedError, ParamError
 from pubsub.fabric.content import Content
 from pubsub.fabric.envelope import decode_envelope, wrap_message
+from pubsub.fabric_node import inlets as inlets_module
 from pubsub.fabric_node.inlets import CAPACITY, Gossiped, Inlets, Received
 from pubsub.pb.fabric.gossip_pb2 import GossipMessage
 from tests.unit.fabric.making import pki_id
@@ -180,6 +181,26 @@ async def test_an_inlet_holds_something(wrong: Any, pass_through: bool):
     with pytest.raises(ParamError, match="capacity"):
         inlets.accept(everything, pass_through, capacity=wrong)
     assert inlets.snapshot() == {"gossiped": [], "received": []}
+
+
+async def test_what_waits_is_bounded_in_bytes_as_well(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inlets_module, "MAX_BYTES", 1000)
+    inlets = Inlets()
+    inlet = inlets.accept(everything, capacity=10)
+
+    def large(size: int) -> Gossiped:
+        message = GossipMessage()
+        message.data_msg.payload.data = bytes(size)
+        return Gossiped("sales", message, b"", ANN)
+
+    # One alone may be as large as it likes.
+    sizes = (2000, 10, 500, 500, 400)
+    assert all(inlets.offer(large(size)) for size in sizes)
+    assert (inlet.waiting, inlet.lost) == (2, 3)
+    received = [inlet.receive_nowait() for _ in range(2)]
+    assert [len(each.message.data_msg.payload.data) for each in received] == [2000, 10]
+    assert all(inlets.offer(large(size)) for size in (500, 600, 400))
+    assert (inlet.waiting, inlet.lost) == (2, 4)
 
 
 async def test_a_predicate_is_a_function():
