@@ -28,4 +28,5 @@ async def main(known: list[str]) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        trio.run(main, sys.argv[1:])
+        # Ctrl-C reaches `main`, and none of the tasks beside it.
+        trio.run(main, sys.argv[1:], restrict_keyboard_interrupt_to_checkpoints=True)

@@ -104,7 +104,9 @@ def _read_channel(path: Path) -> Given:
         block = parse_block(raw)
         channel = config_from_block(block).channel
     except (BlockError, ConfigError) as error:
-        raise ParamError(f"--channel-block: {path}: {error}") from error
+        raise ParamError(
+            f"--channel-block: {path}: {error}; give the channel's genesis block, block 0"
+        ) from error
     if block.number:
         raise ParamError(
             f"--channel-block: {path} is block {block.number}; a channel is joined with its "

@@ -82,7 +82,8 @@ class WarningLog:
 
 def _tell(kind: _Kind) -> None:
     if kind.left_out:
-        logger.warning("%s (the last of %d that were left out)", kind.last, kind.left_out)
+        others = f"the last of {kind.left_out} that were" if kind.left_out > 1 else "was"
+        logger.warning("%s (%s left out)", kind.last, others)
         kind.left_out = 0
 
 
